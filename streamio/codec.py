@@ -1,0 +1,148 @@
+"""Payload to fields and back. A codec never sees the type or the headers: they have their own place on the wire.
+
+On the wire an entry is a list of (name, value) pairs: `type`, then one pair for each header (`header:<name>`, but `traceparent` and
+`tracestate` plain), then what the codec makes of the data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+Pairs = Sequence[tuple[bytes, bytes]]
+TYPE = b"type"
+HEADER = b"header:"
+TRACE = (b"traceparent", b"tracestate")
+
+
+class Codec(Protocol):
+    """How data becomes fields. `cannot_fail` is True only where `decode` takes any fields whatever: it is then called when looked at."""
+
+    @property
+    def cannot_fail(self) -> bool:
+        """Whether `decode` accepts every list of pairs."""
+
+    def encode(self, data: Any) -> Iterable[tuple[bytes, bytes]]:
+        """The pairs for this data. Raises TypeError or ValueError, naming the field, where it cannot be written."""
+
+    def decode(self, fields: Pairs) -> Any:
+        """The data of these pairs. Raises ValueError where they do not fit; the entry is then buried as undecodable."""
+
+
+def text(value: bytes) -> str | bytes:
+    """The value as str where it is UTF-8, else the bytes as they are."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def encoded(value: object, field: object) -> bytes:
+    """A field's name or value as bytes: str, int, float, bool (`true`, `false`) or bytes. An error names the field."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, (str, int, float)):
+        try:
+            return str(value).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"field {field!r}: {value!r} holds a lone surrogate and cannot be written as UTF-8; pass bytes instead") from None
+    raise TypeError(f"field {field!r} must be str, int, float, bool or bytes, not {type(value).__name__}; for nested data use codec=JSONCodec()")
+
+
+def is_reserved(name: bytes) -> bool:
+    """Whether a field of this name would be read back as the type or as a header."""
+    return name == TYPE or name in TRACE or name.startswith(HEADER)
+
+
+class FlatCodec:
+    """The default: one field each for a flat mapping. str, int, float, bool and bytes go in; str comes out, or bytes where a value is not UTF-8.
+
+    Where an entry of a foreign producer repeats a field's name, `data` has the last value; `message.fields` has them all.
+    """
+
+    cannot_fail = True
+
+    def encode(self, data: Any) -> Iterable[tuple[bytes, bytes]]:
+        """One pair for each item of the mapping."""
+        if not isinstance(data, Mapping):
+            raise TypeError(f"data must be a mapping of fields to values, not {type(data).__name__}; for other payloads use codec=JSONCodec()")
+        found = []
+        for name, value in data.items():
+            if not isinstance(name, (str, bytes)):
+                raise TypeError(f"field names must be str, not {name!r}")
+            key = encoded(name, name)
+            if is_reserved(key):
+                raise ValueError(f"field {name!r} cannot be used in data: it is the place of the entry's type or of a header")
+            found.append((key, encoded(value, name)))
+        return found
+
+    def decode(self, fields: Pairs) -> dict[str | bytes, str | bytes]:
+        """The fields by name."""
+        return {text(name): text(value) for name, value in fields}
+
+
+class JSONCodec:
+    """Any JSON value, nested as you like, in one field (`data`)."""
+
+    cannot_fail = False
+
+    def __init__(self, field: str = "data") -> None:
+        self.field = encoded(field, field)
+        if is_reserved(self.field):
+            raise ValueError(f"field {field!r} cannot hold the data: it is the place of the entry's type or of a header")
+
+    def encode(self, data: Any) -> Iterable[tuple[bytes, bytes]]:
+        """One pair; a TypeError or ValueError where the data is no JSON value."""
+        try:
+            return [(self.field, json.dumps(data, allow_nan=False, separators=(",", ":")).encode())]
+        except (TypeError, ValueError, RecursionError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"field {self.field.decode()!r} cannot be written as JSON: {error}") from error
+
+    def decode(self, fields: Pairs) -> Any:
+        """The JSON value."""
+        for name, value in fields:
+            if name == self.field:
+                try:
+                    return json.loads(value)
+                except (ValueError, RecursionError) as error:
+                    raise ValueError(f"field {self.field.decode()!r} is not JSON: {error}") from error
+        raise ValueError(f"the entry has no field {self.field.decode()!r}")
+
+
+def header_pairs(headers: Mapping[str, Any] | None) -> list[tuple[bytes, bytes]]:
+    """The pairs of these headers, as they stand on the wire."""
+    found = []
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"header names must be str and not empty, not {name!r}")
+        key = encoded(name, name)
+        found.append((key if key in TRACE else HEADER + key, encoded(value, f"header:{name}")))
+    return found
+
+
+def headers_of(fields: Pairs) -> dict[str, str | bytes]:
+    """The headers among these pairs, by name."""
+    found: dict[str, str | bytes] = {}
+    for name, value in fields:
+        if name.startswith(HEADER):
+            found[name[len(HEADER) :].decode(errors="backslashreplace")] = text(value)
+        elif name in TRACE:
+            found[name.decode()] = text(value)
+    return found
+
+
+def payload_of(fields: Pairs) -> list[tuple[bytes, bytes]]:
+    """The pairs that are neither the type nor a header."""
+    return [pair for pair in fields if not is_reserved(pair[0])]
+
+
+def wire(codec: Codec, type: str, data: Any, headers: Mapping[str, Any] | None) -> list[bytes]:
+    """An entry's fields and values, in the order in which they stand on the wire."""
+    if not isinstance(type, str):
+        raise TypeError(f"the type of an entry must be a str, not {type!r}")
+    rows = [(TYPE, encoded(type, "type")), *header_pairs(headers), *codec.encode(data)]
+    return [word for row in rows for word in row]

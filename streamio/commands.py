@@ -1,0 +1,203 @@
+"""One function per Redis command: its words, and the reader of its reply.
+
+Milliseconds and Redis' own words exist here and in `scripts` only. Replies are raw RESP2 values of our own connections: text is
+`str` (bytes that are not UTF-8 come as lone surrogates), numbers are `int`, nothing is None. redis-py's own parsers are not used:
+they go by the command's name and fail on some of its forms (`XPENDING` with a range, `XCLAIM ... JUSTID`, redis-py 8.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from .effects import Words
+from .reports import ConsumerInfo, PendingEntry
+from .scripts import LEAVE, PARK, RENEW, SEAT, TAKE, Script
+
+R = TypeVar("R")
+Flat = list[str]
+Entry = tuple[str, Flat]
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[R]):
+    """The words of a command, what reads its reply, and what makes a failed EVALSHA whole."""
+
+    words: Words
+    read: Callable[[Any], R]
+    in_full: Words = ()
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds as Redis writes a time: whole milliseconds, 1 at least where it is not 0."""
+    return str(max(1, round(seconds * 1000)) if seconds > 0 else 0)
+
+
+def pairs(reply: Sequence[Any]) -> dict[str, Any]:
+    """A flat list of names and values, as XINFO gives it, by name."""
+    return dict(zip(reply[::2], reply[1::2]))
+
+
+def same(reply: Any) -> Any:
+    """The reply as it is."""
+    return reply
+
+
+def nothing(reply: Any) -> None:
+    """No result."""
+
+
+def entries(reply: Any) -> list[Entry]:
+    """The entries of an XRANGE reply, or of one stream's part of a read; deleted ones have None for fields."""
+    return [(entry[0], entry[1]) for entry in reply or ()]
+
+
+def read_entries(reply: Any) -> list[Any]:
+    """The entries of an XREAD or XREADGROUP reply of one stream; none where it timed out."""
+    return reply[0][1] if reply else []
+
+
+def ran(script: Script, keys: Words, args: Words, read: Callable[[Any], R]) -> Command[R]:
+    """The command that runs a script by its digest."""
+    return Command(script.by_digest(keys, args), read, script.in_full(keys, args))
+
+
+# -- entries -----------------------------------------------------------------------------------------------------------------------
+
+
+def xadd(key: str, retention: Words, entry_id: str, fields: Words) -> Command[str]:
+    """Add an entry; its id."""
+    return Command(("XADD", key, *retention, entry_id, *fields), str)
+
+
+def xlen(key: str) -> Command[int]:
+    """How many entries the stream holds."""
+    return Command(("XLEN", key), int)
+
+
+def xdel(key: str, ids: Words) -> Command[int]:
+    """Delete entries; how many there were."""
+    return Command(("XDEL", key, *ids), int)
+
+
+def xtrim(key: str, words: Words) -> Command[int]:
+    """Trim the stream; how many entries went."""
+    return Command(("XTRIM", key, *words), int)
+
+
+def xrange(key: str, start: str, end: str, count: int, reverse: bool = False) -> Command[list[Entry]]:
+    """Entries from `start` to `end`, oldest first; `reverse`: newest first."""
+    if reverse:
+        return Command(("XREVRANGE", key, end, start, "COUNT", str(count)), entries)
+    return Command(("XRANGE", key, start, end, "COUNT", str(count)), entries)
+
+
+def xread(key: str, after: str, count: int, block: float) -> Command[list[Entry]]:
+    """Entries above the id `after`; waits `block` seconds for one."""
+    return Command(("XREAD", "COUNT", str(count), "BLOCK", milliseconds(block), "STREAMS", key, after), lambda reply: entries(read_entries(reply)))
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------------------
+
+
+def xgroup_create(key: str, group: str, start: str) -> Command[None]:
+    """Create the group, and the stream with it."""
+    return Command(("XGROUP", "CREATE", key, group, start, "MKSTREAM"), nothing)
+
+
+def xgroup_destroy(key: str, group: str) -> Command[bool]:
+    """Destroy the group; whether there was one."""
+    return Command(("XGROUP", "DESTROY", key, group), bool)
+
+
+def xgroup_setid(key: str, group: str, start: str) -> Command[None]:
+    """Move the group's position: what it reads next is above this id."""
+    return Command(("XGROUP", "SETID", key, group, start), nothing)
+
+
+def xinfo_stream(key: str) -> Command[dict[str, Any]]:
+    """The stream's facts, by Redis' names."""
+    return Command(("XINFO", "STREAM", key), pairs)
+
+
+def xinfo_groups(key: str) -> Command[list[dict[str, Any]]]:
+    """The facts of each group."""
+    return Command(("XINFO", "GROUPS", key), lambda reply: [pairs(group) for group in reply])
+
+
+def xinfo_consumers(key: str, group: str) -> Command[list[ConsumerInfo]]:
+    """The group's consumers, the parking consumer among them."""
+    return Command(("XINFO", "CONSUMERS", key, group), lambda reply: [consumer(pairs(each)) for each in reply])
+
+
+def consumer(facts: dict[str, Any]) -> ConsumerInfo:
+    """One consumer of an XINFO CONSUMERS reply; `inactive` is -1 on servers where it never got anything."""
+    inactive = facts.get("inactive", -1)
+    return ConsumerInfo(facts["name"], facts["pending"], facts["idle"] / 1000, inactive / 1000 if inactive >= 0 else None)
+
+
+def xpending(key: str, group: str, idle: float, start: str, end: str, count: int, name: str | None = None) -> Command[list[PendingEntry]]:
+    """Pending entries that have been idle for `idle` seconds, of one consumer or of all."""
+    words = ("XPENDING", key, group, "IDLE", milliseconds(idle), start, end, str(count))
+    return Command(words if name is None else (*words, name), lambda reply: [PendingEntry(i, n, ms / 1000, d) for i, n, ms, d in reply])
+
+
+# -- a member's reading and settling -------------------------------------------------------------------------------------------------
+
+
+def xreadgroup(key: str, group: str, me: str, count: int, block: float | None, noack: bool) -> Words:
+    """Read what no member has got yet; `block` None does not wait. Reply: `read_entries`."""
+    waiting = () if block is None else ("BLOCK", milliseconds(max(block, 0.001)))
+    return ("XREADGROUP", "GROUP", group, me, "COUNT", str(count), *waiting, *(("NOACK",) if noack else ()), "STREAMS", key, ">")
+
+
+def xack(key: str, group: str, ids: Sequence[str]) -> Words:
+    """Acknowledge; replies how many were pending."""
+    return ("XACK", key, group, *ids)
+
+
+def count_start(key: str, group: str, me: str, entry_id: str, deliveries: int) -> Words:
+    """Write down that this delivery of an entry of mine starts; its idle time is 0 again."""
+    return ("XCLAIM", key, group, me, "0", entry_id, "RETRYCOUNT", str(deliveries), "JUSTID")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What TAKE gives: the last id it looked at ('' where it saw none), the entries taken as (id, fields, deliveries), the ids that are gone."""
+
+    last: str
+    entries: list[tuple[str, Flat, int]]
+    gone: list[str]
+
+
+def take(key: str, group: str, me: str, source: str, idle: float, start: str, count: int) -> Command[Taken]:
+    """Take pending entries of `source` that have been idle for `idle` seconds, without counting a delivery."""
+    args = (group, me, source, milliseconds(idle), start, str(count))
+    return ran(TAKE, (key,), args, lambda reply: Taken(reply[0], [(e[0], e[1], e[2]) for e in reply[1]], list(reply[2])))
+
+
+def renew(key: str, group: str, me: str, start: str) -> Command[list[str]]:
+    """Renew the lease of what is pending under my name, a page of 1000; the ids."""
+    return ran(RENEW, (key,), (group, me, start), list)
+
+
+def park(key: str, group: str, owner: str, waiting: str, rows: Sequence[tuple[str, float, str, int]]) -> Command[list[str]]:
+    """Let entries of `owner` wait: rows of (id, idle seconds, deliveries it must have or '', deliveries to set); the ids parked."""
+    words = (word for i, idle, must, count in rows for word in (i, milliseconds(idle), must, str(count)))
+    return ran(PARK, (key,), (group, owner, waiting, *words), list)
+
+
+def leave(key: str, group: str, me: str) -> Command[bool]:
+    """Remove the consumer's record where nothing is pending under its name; whether it is gone."""
+    return ran(LEAVE, (key,), (group, me), bool)
+
+
+def seat(key: str, me: str, most: int, lease: float) -> Command[bool]:
+    """Take or keep one of the group's `most` places for a lease; whether I have one."""
+    return ran(SEAT, (key,), (me, str(most), milliseconds(lease)), bool)
+
+
+def unseat(key: str, me: str) -> Command[None]:
+    """Give the place back."""
+    return Command(("ZREM", key, me), nothing)

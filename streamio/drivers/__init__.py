@@ -1,0 +1,1 @@
+"""The only rooms that do I/O: each performs the effects of an exchange in one colour."""

@@ -1,0 +1,235 @@
+"""The asyncio driver: performs effects on the running event loop. The rules of the blocking one hold here, too.
+
+A topic or member belongs to the loop that first used it. When that loop is closed, the next one may use it afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from threading import get_ident
+from typing import Any
+
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+
+from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
+from ..emitter import Lifecycle
+from ..errors import Unanswered
+from .source import Source
+
+BROKEN = (ConnectionError, TimeoutError, OSError)
+
+
+class Bell:
+    """Wakes a task that rests, from anywhere."""
+
+    def __init__(self) -> None:
+        self.rung = False
+        self.event: asyncio.Event | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread = 0
+
+    def ring(self) -> None:
+        """Wake it, now or when it next rests."""
+        self.rung = True
+        if self.event is None or self.loop is None:
+            return
+        if get_ident() == self.thread:
+            self.event.set()
+        elif not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.event.set)
+
+    async def rest(self, seconds: float | None) -> None:
+        """Wait for a ring, `seconds` at most."""
+        self.loop, self.thread, self.event = asyncio.get_running_loop(), get_ident(), asyncio.Event()
+        if not self.rung:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.event.wait()
+            except asyncio.TimeoutError:
+                pass
+        self.rung, self.event = False, None
+
+
+class Asyncio:
+    """Performs effects. `pool` is a topic's free connections; `lifecycle` and `wake` are a member's."""
+
+    asyncio = True
+
+    def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: dict[float, deque[Any]] | None = None) -> None:
+        self.source, self.key, self.lifecycle = source, key, lifecycle
+        self.pool: dict[float, deque[Any]] = {} if pool is None else pool
+        self.wake = Bell()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def beside(self, lifecycle: Lifecycle) -> Asyncio:
+        """A driver for a member of this topic, with the same free connections."""
+        return Asyncio(self.source, self.key, lifecycle, self.pool)
+
+    # -- running an exchange --------------------------------------------------------------------------------------------------------
+
+    async def run(self, exchange: Exchange[R]) -> R:
+        """What the exchange comes to."""
+        self.settle_on_loop()
+        step: Any = exchange.send
+        came: Any = None
+        try:
+            while True:
+                effect = step(came)
+                try:
+                    step, came = exchange.send, await self.perform(effect)
+                except BaseException as error:
+                    step, came = exchange.throw, error
+        except StopIteration as done:
+            result: R = done.value
+            return result
+        finally:
+            del step, came  # an error kept by this frame would keep its whole stack alive, a loop that was left among it
+
+    async def run_on(self, line: Line, exchange: Exchange[R]) -> R:
+        """As `run`, with the line to itself."""
+        if line.lock is None:
+            line.lock = asyncio.Lock()
+        async with line.lock:
+            return await self.run(exchange)
+
+    async def run_if_free(self, line: Line, exchange: Exchange[R]) -> R | None:
+        """As `run_on`, or None at once where somebody else has the line."""
+        if line.lock is None or line.lock.locked():
+            exchange.close()
+            return None
+        return await self.run_on(line, exchange)
+
+    def settle_on_loop(self) -> None:
+        """Belong to the running loop; a RuntimeError where another one, still open, was first."""
+        loop = asyncio.get_running_loop()
+        if self.loop is loop:
+            return
+        if self.loop is not None and not self.loop.is_closed():
+            raise RuntimeError(f"topic {self.key!r} is used on a second event loop; make one topic and client for each loop")
+        if self.loop is not None:
+            self.pool.clear()
+        self.loop = loop
+
+    # -- effects --------------------------------------------------------------------------------------------------------------------
+
+    async def perform(self, effect: Any) -> Any:
+        """One effect's answer."""
+        match effect:
+            case Write(line, commands):
+                return await self.write(line, commands)
+            case Receive(line):
+                return await self.receive(line)
+            case Now(wall):
+                return time.time() if wall else time.monotonic()
+            case Call(commands, patience):
+                return await self.call(commands, patience)
+            case Rest(seconds):
+                return await self.wake.rest(seconds)
+            case Emit(event):
+                return self.lifecycle.tell(event) if self.lifecycle is not None else None
+            case Do(action):
+                return await action()
+            case Chance():
+                return random.random()
+            case Drop(line):
+                return await self.drop(line)
+            case Redirect(host, port):
+                return self.source.redirect(host, port)
+        raise TypeError(f"not an effect: {effect!r}")
+
+    async def write(self, line: Line, commands: Any) -> None:
+        """Send; connect first where the line is down."""
+        if line.connection is None:
+            await self.connect(line)
+        try:
+            await line.connection.send_packed_command(line.connection.pack_commands(commands))
+        except BaseException:
+            await self.drop(line)
+            raise
+
+    async def receive(self, line: Line) -> Any:
+        """The next reply."""
+        if line.connection is None:
+            raise ConnectionError(f"the {line.name} line is down")
+        try:
+            return await line.connection.read_response()
+        except ResponseError as error:
+            return error.with_traceback(None)
+        except BaseException:
+            await self.drop(line)
+            raise
+
+    async def connect(self, line: Line) -> None:
+        """Open the line."""
+        line.connection = await self.new_connection(line.patience)
+        line.blocks, line.opened = self.source.blocks, line.opened + 1
+
+    async def drop(self, line: Line) -> None:
+        """Close the line."""
+        connection, line.connection = line.connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+    async def call(self, commands: Any, patience: float) -> list[Any]:
+        """Send on a free connection and receive all replies."""
+        free = self.pool.setdefault(patience, deque())
+        connection = await self.free_connection(free, patience)
+        replies: list[Any] = []
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            for _ in commands:
+                replies.append(await reply_of(connection))
+        except BROKEN as error:
+            await connection.disconnect(nowait=True)
+            raise Unanswered(error, replies) from error
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        free.append(connection)
+        return replies
+
+    async def free_connection(self, free: deque[Any], patience: float) -> Any:
+        """A connected one: a free one that the server has not closed meanwhile, or a new one."""
+        while free:
+            connection = free.pop()
+            if not await has_news(connection):
+                return connection
+            await connection.disconnect(nowait=True)
+        return await self.new_connection(patience + 5 if patience else None)
+
+    async def new_connection(self, patience: float | None) -> Any:
+        """A new one, connected."""
+        if self.source.cluster:
+            await self.source.client.initialize()
+        connection = self.source.connection(self.key, patience)
+        try:
+            await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+    async def close(self) -> None:
+        """Close the free connections."""
+        for free in self.pool.values():
+            while free:
+                await free.pop().disconnect(nowait=True)
+
+
+async def reply_of(connection: Any) -> Any:
+    """The next reply, an error reply as a value."""
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error.with_traceback(None)
+
+
+async def has_news(connection: Any) -> bool:
+    """Whether an idle connection has something to read: then it was closed, or is out of step."""
+    try:
+        return bool(await connection.can_read())
+    except BROKEN:
+        return True

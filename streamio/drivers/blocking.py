@@ -1,0 +1,210 @@
+"""The blocking driver: performs effects with plain sockets, in the calling thread.
+
+1. A connection on which anything but a reply happened is dropped: a timeout, a reset, a KeyboardInterrupt in the middle of a command.
+2. An error reply is an answer, and given back as a value.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+from threading import Lock
+from typing import Any
+
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+
+from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
+from ..emitter import Lifecycle
+from ..errors import Unanswered
+from .source import Source
+
+BROKEN = (ConnectionError, TimeoutError, OSError)
+
+
+class Bell:
+    """Wakes a thread that rests. SimpleQueue.put is reentrant, so a signal handler may ring while the ringer is interrupted."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[None] = SimpleQueue()
+
+    def ring(self) -> None:
+        """Wake it, now or when it next rests."""
+        if self.queue.empty():
+            self.queue.put(None)
+
+    def rest(self, seconds: float | None) -> None:
+        """Wait for a ring, `seconds` at most."""
+        try:
+            self.queue.get(timeout=seconds)
+            while True:
+                self.queue.get_nowait()
+        except Empty:
+            return
+
+
+class Blocking:
+    """Performs effects. `pool` is a topic's free connections; `lifecycle` and `wake` are a member's."""
+
+    asyncio = False
+
+    def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: dict[float, deque[Any]] | None = None) -> None:
+        self.source, self.key, self.lifecycle = source, key, lifecycle
+        self.pool: dict[float, deque[Any]] = {} if pool is None else pool
+        self.wake = Bell()
+
+    def beside(self, lifecycle: Lifecycle) -> Blocking:
+        """A driver for a member of this topic, with the same free connections."""
+        return Blocking(self.source, self.key, lifecycle, self.pool)
+
+    # -- running an exchange --------------------------------------------------------------------------------------------------------
+
+    def run(self, exchange: Exchange[R]) -> R:
+        """What the exchange comes to."""
+        step: Any = exchange.send
+        came: Any = None
+        try:
+            while True:
+                effect = step(came)
+                try:
+                    step, came = exchange.send, self.perform(effect)
+                except BaseException as error:
+                    step, came = exchange.throw, error
+        except StopIteration as done:
+            result: R = done.value
+            return result
+        finally:
+            del step, came  # an error kept by this frame would keep its whole stack alive, a loop that was left among it
+
+    def run_on(self, line: Line, exchange: Exchange[R]) -> R:
+        """As `run`, with the line to itself."""
+        if line.lock is None:
+            line.lock = Lock()
+        with line.lock:
+            return self.run(exchange)
+
+    def run_if_free(self, line: Line, exchange: Exchange[R]) -> R | None:
+        """As `run_on`, or None at once where somebody else has the line."""
+        if line.lock is None or not line.lock.acquire(blocking=False):
+            exchange.close()
+            return None
+        try:
+            return self.run(exchange)
+        finally:
+            line.lock.release()
+
+    # -- effects --------------------------------------------------------------------------------------------------------------------
+
+    def perform(self, effect: Any) -> Any:
+        """One effect's answer."""
+        match effect:
+            case Write(line, commands):
+                return self.write(line, commands)
+            case Receive(line):
+                return self.receive(line)
+            case Now(wall):
+                return time.time() if wall else time.monotonic()
+            case Call(commands, patience):
+                return self.call(commands, patience)
+            case Rest(seconds):
+                return self.wake.rest(seconds)
+            case Emit(event):
+                return self.lifecycle.tell(event) if self.lifecycle is not None else None
+            case Do(action):
+                return action()
+            case Chance():
+                return random.random()
+            case Drop(line):
+                return self.drop(line)
+            case Redirect(host, port):
+                return self.source.redirect(host, port)
+        raise TypeError(f"not an effect: {effect!r}")
+
+    def write(self, line: Line, commands: Any) -> None:
+        """Send; connect first where the line is down."""
+        if line.connection is None:
+            self.connect(line)
+        try:
+            line.connection.send_packed_command(line.connection.pack_commands(commands))
+        except BaseException:
+            self.drop(line)
+            raise
+
+    def receive(self, line: Line) -> Any:
+        """The next reply."""
+        if line.connection is None:
+            raise ConnectionError(f"the {line.name} line is down")
+        try:
+            return line.connection.read_response()
+        except ResponseError as error:
+            return error.with_traceback(None)
+        except BaseException:
+            self.drop(line)
+            raise
+
+    def connect(self, line: Line) -> None:
+        """Open the line."""
+        connection = self.source.connection(self.key, line.patience)
+        connection.connect()
+        line.connection, line.blocks, line.opened = connection, self.source.blocks, line.opened + 1
+
+    def drop(self, line: Line) -> None:
+        """Close the line."""
+        connection, line.connection = line.connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def call(self, commands: Any, patience: float) -> list[Any]:
+        """Send on a free connection and receive all replies."""
+        free = self.pool.setdefault(patience, deque())
+        connection = self.free_connection(free, patience)
+        replies: list[Any] = []
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            for _ in commands:
+                replies.append(reply_of(connection))
+        except BROKEN as error:
+            connection.disconnect()
+            raise Unanswered(error, replies) from error
+        except BaseException:
+            connection.disconnect()
+            raise
+        free.append(connection)
+        return replies
+
+    def free_connection(self, free: deque[Any], patience: float) -> Any:
+        """A connected one: a free one that the server has not closed meanwhile, or a new one."""
+        while free:
+            try:
+                connection = free.pop()
+            except IndexError:
+                break
+            if not has_news(connection):
+                return connection
+            connection.disconnect()
+        connection = self.source.connection(self.key, patience + 5 if patience else None)
+        connection.connect()
+        return connection
+
+    def close(self) -> None:
+        """Close the free connections."""
+        for free in self.pool.values():
+            while free:
+                free.pop().disconnect()
+
+
+def reply_of(connection: Any) -> Any:
+    """The next reply, an error reply as a value."""
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error.with_traceback(None)
+
+
+def has_news(connection: Any) -> bool:
+    """Whether an idle connection has something to read: then it was closed, or is out of step."""
+    try:
+        return bool(connection.can_read(timeout=0))
+    except BROKEN:
+        return True

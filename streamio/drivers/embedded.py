@@ -1,0 +1,34 @@
+"""`memory://name`: a server inside this process (fakeredis with Lua, the extra `embedded`), shared by all who use the name, in both colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+import redis.asyncio
+
+from ..errors import SetupError
+from .source import default_url
+
+SCHEME = "memory://"
+servers: dict[str, Any] = {}
+
+
+def client_from(url: str | None, asyncio: bool, **options: Any) -> Any:
+    """The client for a URL; None: `$REDIS_URL`, else a server on this machine."""
+    url = default_url() if url is None else url
+    if url.startswith(SCHEME):
+        return embedded_client(url, asyncio, options)
+    return (redis.asyncio.Redis if asyncio else redis.Redis).from_url(url, **options)
+
+
+def embedded_client(url: str, asyncio: bool, options: dict[str, Any]) -> Any:
+    """A client of the embedded server of this name."""
+    try:
+        import fakeredis
+        import lupa  # noqa: F401  (the scripts need it)
+    except ImportError as error:
+        raise SetupError(f"{url!r} needs the embedded server: pip install 'streamio[embedded]' ({error})") from error
+    name = url.removeprefix(SCHEME).strip("/")
+    server = servers.setdefault(name, fakeredis.FakeServer(version=(7,)))
+    return (fakeredis.FakeAsyncRedis if asyncio else fakeredis.FakeRedis)(server=server, **options)

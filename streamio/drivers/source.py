@@ -1,0 +1,97 @@
+"""Own connections, made from the caller's client and its settings; the client itself is never used, closed or changed.
+
+The caller's own connections would not do: they retry in silence (an XADD or XREADGROUP whose reply was lost is sent again), decode in
+several shapes, and give up on a blocked read after `socket_timeout`. So ours are of the same class with the same address, login and
+TLS, but speak RESP2, never retry, and have their own timeout. Settings that only make sense inside the caller's pool are left out.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+import redis.retry
+from redis.backoff import NoBackoff
+
+LEFT_OUT = frozenset(
+    "maint_notifications_config maint_notifications_pool_handler oss_cluster_maint_notifications_handler orig_host_address "
+    "orig_socket_timeout orig_socket_connect_timeout himport_registry event_dispatcher".split()
+)
+TIMEOUT = 5.0  # seconds, where the caller's client has none: no read of ours lasts for ever
+DEFAULT_URL = "redis://localhost:6379"
+
+
+def is_asyncio(client: Any) -> bool:
+    """Whether the client is an asyncio one; a TypeError where it is no client at all."""
+    kinds = (redis.Redis, redis.asyncio.Redis, redis.RedisCluster, redis.asyncio.RedisCluster)
+    pipelines = (redis.client.Pipeline, redis.asyncio.client.Pipeline, redis.cluster.ClusterPipeline, redis.asyncio.cluster.ClusterPipeline)
+    if isinstance(client, pipelines):
+        raise TypeError("client is a pipeline; give the topic the client that made it")
+    if not isinstance(client, kinds):
+        raise TypeError(f"client must be a redis.Redis, redis.asyncio.Redis or RedisCluster of either kind, or a URL, not {client!r}")
+    return isinstance(client, (redis.asyncio.Redis, redis.asyncio.RedisCluster))
+
+
+def default_url() -> str:
+    """`$REDIS_URL`, else a server on this machine."""
+    return os.environ.get("REDIS_URL") or DEFAULT_URL
+
+
+class Source:
+    """Makes connections like the client's."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.asyncio = is_asyncio(client)
+        self.cluster = isinstance(client, (redis.RedisCluster, redis.asyncio.RedisCluster))
+        self.moved: dict[str, Any] = {}
+
+    @property
+    def blocks(self) -> bool:
+        """Whether XREADGROUP ... BLOCK may be used: the embedded server's returns at once, or hides an entry (fakeredis 2.40)."""
+        return self.cluster or not self.client.connection_pool.connection_class.__module__.startswith("fakeredis")
+
+    def redirect(self, host: str, port: int) -> None:
+        """The key lives at this address now (Redis Cluster); without one, ask the client again."""
+        self.moved = {"host": host, "port": port} if host and self.cluster else {}
+
+    def connection(self, key: str, patience: float | None) -> Any:
+        """A new connection to the server of this key, not connected yet. A cluster's asyncio client must be initialized before."""
+        made, settings = self.kind(key)
+        ours = {name: value for name, value in settings.items() if name not in LEFT_OUT}
+        timeout = ours.get("socket_timeout") or TIMEOUT
+        retry = redis.asyncio.retry.Retry if self.asyncio else redis.retry.Retry
+        ours |= {
+            **self.moved,
+            "protocol": 2,
+            "retry": retry(NoBackoff(), 0),
+            "retry_on_timeout": False,
+            "retry_on_error": [],
+            "health_check_interval": 0,
+            "decode_responses": True,
+            "encoding": "utf-8",
+            "encoding_errors": "surrogateescape",
+            "socket_timeout": timeout if patience is None else patience,
+        }
+        return made(**ours)
+
+    def kind(self, key: str) -> tuple[Any, dict[str, Any]]:
+        """The class and settings of the client's connections to the server of this key."""
+        if not self.cluster:
+            pool = self.client.connection_pool
+            return pool.connection_class, pool.connection_kwargs
+        node = self.client.get_node_from_key(key)
+        if self.asyncio:
+            return node.connection_class, node.connection_kwargs
+        pool = self.client.get_redis_connection(node).connection_pool
+        return pool.connection_class, pool.connection_kwargs
+
+
+def address(connection: Any) -> str:
+    """Where a connection goes to, for an error: host:port or the socket's path."""
+    if getattr(connection, "path", None):
+        return str(connection.path)
+    return f"{getattr(connection, 'host', '?')}:{getattr(connection, 'port', '?')}"

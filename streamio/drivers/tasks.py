@@ -1,0 +1,252 @@
+"""Running handlers in asyncio: in the listening task (`concurrency=1`), or as tasks; and the keeper's timer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from threading import get_ident
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from ..effects import Emit
+from ..emitter import Handlers, Lifecycle
+from ..errors import StreamioError
+from ..protocol.hand import SOON, Hand
+from ..protocol.joining import leaving
+from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
+from ..protocol.outcomes import failed, succeeded, unhandled
+from ..protocol.reading import BROKEN, next_message
+from ..protocol.recovering import backoff
+from .asyncio import Asyncio
+
+
+class Tasks:
+    """Calls a member's handlers."""
+
+    def __init__(self, hand: Hand, driver: Asyncio, handlers: Handlers, lifecycle: Lifecycle) -> None:
+        self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
+        self.fault: BaseException | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def listen(self, until: Callable[[], float | None]) -> None:
+        """Handle entries until the member stops, or until none came by the time that `until` tells."""
+        if self.hand.settings.concurrency == 1:
+            await self.listen_inline(until)
+        else:
+            await self.listen_pooled(until)
+        if self.fault is not None:
+            raise self.fault
+
+    async def next(self, until: float | None) -> Any:
+        """The next message, or None."""
+        return await self.driver.run_on(self.hand.reading, next_message(self.hand, until))
+
+    async def listen_inline(self, until: Callable[[], float | None]) -> None:
+        """One after the other, in this task."""
+        hand, fresh, acks, clock = self.hand, self.hand.fresh, self.hand.acks, time.monotonic
+        lease, auto, table, lifecycle = hand.settings.lease, hand.settings.ack == "auto", self.handlers.table, self.lifecycle
+        while True:
+            if fresh and not hand.halted and clock() - hand.renewed_at <= lease:
+                message = fresh.popleft()
+            else:
+                hand.current = None
+                message = await self.next(until())
+                if message is None:
+                    return
+            hand.current = message
+            listeners = table.get(message.type)
+            if not listeners or listeners.__class__ is not tuple or lifecycle.watched or not auto:
+                await self.handle(message)
+                continue
+            try:
+                for listener in listeners:
+                    result = listener(message)
+                    if result is not None and hasattr(result, "__await__"):
+                        await result
+            except Exception as error:
+                self.failed(message, error, None)
+                continue
+            except BaseException:
+                hand.park(message, 0.0, message.before)
+                raise
+            hand.handled += 1
+            try:
+                del message._open
+            except AttributeError:  # the handler settled it
+                continue
+            acks.append(message.id)
+            if hand.asleep:
+                hand.bell.ring()
+
+    async def listen_pooled(self, until: Callable[[], float | None]) -> None:
+        """Side by side, as tasks."""
+        hand, most = self.hand, self.hand.settings.concurrency
+        try:
+            while True:
+                while len(hand.running) >= most and not hand.stopping:
+                    await self.driver.wake.rest(None)
+                message = await self.next(until())
+                if message is None and (hand.stopping or not hand.running):
+                    break
+                if message is not None:
+                    hand.running[message.id] = message
+                    self.tasks.add(asyncio.create_task(self.work(message)))
+                else:
+                    await self.driver.wake.rest(SOON)
+        except asyncio.CancelledError:
+            for task in self.tasks:
+                task.cancel()
+            raise
+        finally:
+            await self.finish()
+
+    async def finish(self) -> None:
+        """Wait for what runs, `grace` seconds at most."""
+        end = time.monotonic() + self.hand.settings.grace
+        while self.hand.running and (left := end - time.monotonic()) > 0:
+            await self.driver.wake.rest(left)
+        for task in self.tasks:
+            task.cancel()
+
+    async def work(self, message: Any) -> None:
+        """Handle one message in a task of its own."""
+        began = time.monotonic()
+        try:
+            await self.handle(message)
+        except asyncio.CancelledError:
+            self.hand.halt(stopping=True)
+        except BaseException as error:
+            self.fault = error
+            self.hand.halt(stopping=True)
+        finally:
+            self.hand.prefetch.took(1, time.monotonic() - began)
+            self.hand.running.pop(message.id, None)
+            self.tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self.driver.wake.ring()
+
+    async def handle(self, message: Any) -> None:
+        """Call the listeners of one message and note what became of it."""
+        hand, lifecycle = self.hand, self.lifecycle
+        listeners = self.handlers.listeners_for(message.type, message.id)
+        if not listeners:
+            lifecycle.tell(unhandled(hand, message))
+            return
+        if lifecycle.watched:
+            lifecycle.tell(hand.event("started", message=message))
+        began = time.monotonic()
+        try:
+            for listener in listeners:
+                result = listener(message)
+                if result is not None and hasattr(result, "__await__"):
+                    await result
+        except Exception as error:
+            self.handlers.over(listeners, message.id, False)
+            self.failed(message, error, time.monotonic() - began)
+            return
+        except BaseException:
+            hand.park(message, 0.0, message.before)
+            raise
+        self.handlers.over(listeners, message.id, True)
+        succeeded(hand, message)
+        if lifecycle.watched:
+            lifecycle.tell(hand.event("succeeded", message=message, duration=time.monotonic() - began))
+
+    def failed(self, message: Any, error: Exception, duration: float | None) -> None:
+        """A handler raised."""
+        retrying = failed(self.hand, message, error, random.random())
+        self.lifecycle.tell(self.hand.event("failed", message=message, error=error, duration=duration))
+        if retrying is not None:
+            self.lifecycle.tell(retrying)
+
+
+class Keeper:
+    """The keeper as a timer of the event loop: a task exists only while a turn is taken. It holds the hand, not the member."""
+
+    def __init__(self, hand: Hand, driver: Asyncio) -> None:
+        self.hand, self.driver, self.watch = hand, driver, Watch()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread = self.attempt = 0
+        self.timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.again = False
+        hand.bell = self
+
+    def start(self) -> None:
+        """Keep from now on, on the running loop."""
+        self.loop, self.thread = asyncio.get_running_loop(), get_ident()
+        self.hand.finished, self.hand.asleep = False, True
+
+    def ring(self) -> None:
+        """Take a turn soon. Allowed from anywhere."""
+        if self.loop is None or self.loop.is_closed():
+            return
+        if get_ident() == self.thread:
+            self.poke()
+        else:
+            self.loop.call_soon_threadsafe(self.poke)
+
+    def poke(self, due: float | None = None) -> None:
+        """Start a turn, or let the running one be followed by another."""
+        if self.loop is None or self.loop.is_closed():
+            return
+        if due is not None and (late := self.loop.time() - due) > self.hand.settings.lease / 3:
+            self.driver.lifecycle and self.driver.lifecycle.tell(self.hand.event("lagging", duration=late))
+        if self.task is not None:
+            self.again = True
+            return
+        if self.timer is not None:
+            self.timer.cancel()
+        self.hand.asleep = False
+        self.timer, self.again = None, False
+        self.task = self.loop.create_task(self.keep())
+
+    async def keep(self) -> None:
+        """One turn, and the timer for the next."""
+        hand = self.hand
+        try:
+            pause = await self.turn()
+            self.attempt = 0
+        except BROKEN:
+            pause, self.attempt = backoff(self.attempt, 0.5), self.attempt + 1
+        except (RedisError, StreamioError) as error:
+            await self.driver.perform(Emit(hand.event("error", error=error, reason="keeper")))
+            pause, self.attempt = backoff(self.attempt, 0.5), self.attempt + 1
+        finally:
+            self.task = None
+        self.schedule(pause)
+
+    def schedule(self, pause: float | None) -> None:
+        """Rest for so long; None: until rung for."""
+        hand = self.hand
+        if hand.finished or self.loop is None:
+            return
+        hand.asleep = pause is None or pause > SOON
+        if hand.asleep and (hand.acks or hand.notes or self.again):
+            pause, hand.asleep = SOON, False
+        if pause is not None:
+            self.timer = self.loop.call_later(pause, self.poke, self.loop.time() + pause)
+
+    async def turn(self) -> float | None:
+        """One turn; how long to rest."""
+        hand, driver = self.hand, self.driver
+        if hand.abandoned:
+            await driver.run_on(hand.reading, leaving(hand))
+            await driver.drop(hand.reading)
+            await driver.drop(hand.side)
+            hand.finished = True
+            return None
+        if is_left(hand) or is_hoarding(hand, time.monotonic()):
+            await driver.run_if_free(hand.reading, letting_go(hand))
+        return await driver.run_on(hand.side, keeping(hand, self.watch))
+
+    async def stop(self) -> None:
+        """Keep no more, and close the side line."""
+        self.hand.finished = True
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.task is not None and self.task is not asyncio.current_task():
+            await asyncio.wait([self.task], timeout=5)
+        await self.driver.drop(self.hand.side)

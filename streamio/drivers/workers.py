@@ -1,0 +1,221 @@
+"""Running handlers in blocking code: in the listening thread (`concurrency=1`), or in threads; and the keeper's thread.
+
+The loop body for one entry is kept to one popleft, one clock, one call for each listener, one slot deletion, one append.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread, current_thread
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from ..effects import Emit
+from ..emitter import Handlers, Lifecycle
+from ..errors import StreamioError
+from ..protocol.hand import SOON, Hand
+from ..protocol.joining import leaving
+from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
+from ..protocol.outcomes import failed, succeeded, unhandled
+from ..protocol.reading import BROKEN, next_message
+from ..protocol.recovering import backoff
+from .blocking import Bell, Blocking
+
+
+class Workers:
+    """Calls a member's handlers."""
+
+    def __init__(self, hand: Hand, driver: Blocking, handlers: Handlers, lifecycle: Lifecycle) -> None:
+        self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
+        self.fault: BaseException | None = None
+
+    def listen(self, until: Callable[[], float | None]) -> None:
+        """Handle entries until the member stops, or until none came by the time that `until` tells."""
+        if self.hand.settings.concurrency == 1:
+            self.listen_inline(until)
+        else:
+            self.listen_pooled(until)
+        if self.fault is not None:
+            raise self.fault
+
+    def next(self, until: float | None) -> Any:
+        """The next message, or None."""
+        return self.driver.run_on(self.hand.reading, next_message(self.hand, until))
+
+    def listen_inline(self, until: Callable[[], float | None]) -> None:
+        """One after the other, in this thread."""
+        hand, fresh, acks, clock = self.hand, self.hand.fresh, self.hand.acks, time.monotonic
+        lease, auto, table, lifecycle = hand.settings.lease, hand.settings.ack == "auto", self.handlers.table, self.lifecycle
+        while True:
+            if fresh and not hand.halted and clock() - hand.renewed_at <= lease:
+                try:
+                    message = fresh.popleft()
+                except IndexError:  # the keeper gave them back
+                    continue
+            else:
+                hand.current = None
+                message = self.next(until())
+                if message is None:
+                    return
+            hand.current = message
+            listeners = table.get(message.type)
+            if not listeners or listeners.__class__ is not tuple or lifecycle.watched or not auto:
+                self.handle(message)
+                continue
+            try:
+                for listener in listeners:
+                    result = listener(message)
+                    if result is not None:
+                        refuse_awaitable(result, listener)
+            except Exception as error:
+                self.failed(message, error, None)
+                continue
+            except BaseException:
+                hand.park(message, 0.0, message.before)
+                raise
+            hand.handled += 1
+            try:
+                del message._open
+            except AttributeError:  # the handler settled it
+                continue
+            acks.append(message.id)
+            if hand.asleep:
+                hand.bell.ring()
+
+    def listen_pooled(self, until: Callable[[], float | None]) -> None:
+        """Side by side, in threads."""
+        hand, most = self.hand, self.hand.settings.concurrency
+        pool = ThreadPoolExecutor(most, thread_name_prefix=f"streamio-{hand.settings.me}")
+        try:
+            while True:
+                while len(hand.running) >= most and not hand.stopping:
+                    self.driver.wake.rest(None)
+                message = self.next(until())
+                if message is None and (hand.stopping or not hand.running):
+                    break
+                if message is not None:
+                    hand.running[message.id] = message
+                    pool.submit(self.work, message)
+                else:
+                    self.driver.wake.rest(SOON)
+        finally:
+            self.finish()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def finish(self) -> None:
+        """Wait for what runs, `grace` seconds at most."""
+        end = time.monotonic() + self.hand.settings.grace
+        while self.hand.running and (left := end - time.monotonic()) > 0:
+            self.driver.wake.rest(left)
+
+    def work(self, message: Any) -> None:
+        """Handle one message in a thread of the pool."""
+        began = time.monotonic()
+        try:
+            self.handle(message)
+        except BaseException as error:
+            self.fault = error
+            self.hand.halt(stopping=True)
+        finally:
+            self.hand.prefetch.took(1, time.monotonic() - began)
+            self.hand.running.pop(message.id, None)
+            self.driver.wake.ring()
+
+    def handle(self, message: Any) -> None:
+        """Call the listeners of one message and note what became of it."""
+        hand, lifecycle = self.hand, self.lifecycle
+        listeners = self.handlers.listeners_for(message.type, message.id)
+        if not listeners:
+            lifecycle.tell(unhandled(hand, message))
+            return
+        if lifecycle.watched:
+            lifecycle.tell(hand.event("started", message=message))
+        began = time.monotonic()
+        try:
+            for listener in listeners:
+                result = listener(message)
+                if result is not None:
+                    refuse_awaitable(result, listener)
+        except Exception as error:
+            self.handlers.over(listeners, message.id, False)
+            self.failed(message, error, time.monotonic() - began)
+            return
+        except BaseException:
+            hand.park(message, 0.0, message.before)
+            raise
+        self.handlers.over(listeners, message.id, True)
+        succeeded(hand, message)
+        if lifecycle.watched:
+            lifecycle.tell(hand.event("succeeded", message=message, duration=time.monotonic() - began))
+
+    def failed(self, message: Any, error: Exception, duration: float | None) -> None:
+        """A handler raised."""
+        retrying = failed(self.hand, message, error, random.random())
+        self.lifecycle.tell(self.hand.event("failed", message=message, error=error, duration=duration))
+        if retrying is not None:
+            self.lifecycle.tell(retrying)
+
+def refuse_awaitable(result: Any, listener: Any) -> None:
+    """What a plain function returned is dropped, but an awaitable would be work undone."""
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"{listener!r} returned an awaitable on a blocking member: use a redis.asyncio client, or a plain function")
+
+
+class Keeper:
+    """The keeper's thread. It holds the hand, not the member, and ends with it."""
+
+    def __init__(self, hand: Hand, driver: Blocking) -> None:
+        self.hand, self.driver, self.bell, self.watch = hand, driver, Bell(), Watch()
+        self.thread: Thread | None = None
+        hand.bell = self.bell
+
+    def start(self) -> None:
+        """Start the thread, where it does not run."""
+        if self.thread is None or not self.thread.is_alive():
+            self.hand.finished = False
+            self.thread = Thread(target=self.keep, name=f"streamio-keeper-{self.hand.settings.me}", daemon=True)
+            self.thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and close the side line."""
+        self.hand.finished = True
+        self.bell.ring()
+        if self.thread is not None and self.thread is not current_thread():
+            self.thread.join(5)
+
+    def keep(self) -> None:
+        """Turn after turn."""
+        hand, attempt = self.hand, 0
+        while not hand.finished:
+            try:
+                pause, attempt = self.turn(), 0
+            except BROKEN:
+                pause, attempt = backoff(attempt, 0.5), attempt + 1
+            except (RedisError, StreamioError) as error:
+                self.driver.perform(Emit(hand.event("error", error=error, reason="keeper")))
+                pause, attempt = backoff(attempt, 0.5), attempt + 1
+            hand.asleep = pause is None or pause > SOON
+            if hand.asleep and (hand.acks or hand.notes):  # noted while this turn ended
+                pause = SOON
+            self.bell.rest(pause)
+            hand.asleep = False
+        self.driver.drop(hand.side)
+
+    def turn(self) -> float | None:
+        """One turn; how long to rest."""
+        hand, driver = self.hand, self.driver
+        if hand.abandoned:
+            driver.run_on(hand.reading, leaving(hand))
+            driver.drop(hand.reading)
+            hand.finished = True
+            return None
+        if is_left(hand) or is_hoarding(hand, time.monotonic()):
+            driver.run_if_free(hand.reading, letting_go(hand))
+        return driver.run_on(hand.side, keeping(hand, self.watch))

@@ -1,0 +1,208 @@
+"""Two flavours of pyee's EventEmitter: `Handlers` for entries by type, `Lifecycle` for what happens to a member.
+
+1. A type may be a pattern: `order.*` matches every type that begins with `order.`; `*` matches all. (`fnmatch` signs `?` and `[` are plain.)
+2. No name is special: `error` and `new_listener` are types like others, so that no producer can do harm by writing them.
+3. A `once` listener stays until its entry succeeded; `settled()` then removes it.
+4. What listeners return is kept by whoever calls them: `listeners_of` gives the functions, in order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from threading import RLock
+from typing import Any
+from weakref import WeakSet
+
+from pyee import EventEmitter
+
+from .reports import EVENTS, Event
+
+log = logging.getLogger("streamio")
+Listener = Callable[..., Any]
+MOST_TYPES = 1000  # producers choose types: what is remembered of them is bounded
+
+
+class Once:
+    """A listener for one entry: while it is busy with one, others do not get it; it leaves when that one succeeded."""
+
+    def __init__(self, function: Listener) -> None:
+        self.function, self.entry = function, ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def take(self, entry: str) -> bool:
+        """Whether it is this entry's."""
+        if not self.entry:
+            self.entry = entry
+        return self.entry == entry
+
+
+class WithOnce(tuple[Listener, ...]):
+    """The listeners of a type where one of them is a `Once`: they differ from entry to entry."""
+
+
+class Handlers(EventEmitter):
+    """Listeners for entries by type. `above` is an emitter whose listeners come first (a group, to its members)."""
+
+    def __init__(self, above: Handlers | None = None) -> None:
+        super().__init__()
+        self._lock: Any = RLock()  # looking a type up takes the lock again
+        self.above = above
+        self.table: dict[str, tuple[Listener, ...]] = {}
+        self.family: WeakSet[Handlers] = WeakSet() if above is None else above.family
+        self.family.add(self)
+
+    def _add_event_handler(self, event: str, k: Listener, v: Listener) -> None:
+        self._check(event, k)
+        with self._lock:
+            self._events.setdefault(event, OrderedDict())[k] = v
+        self._forget()
+
+    def _check(self, event: str, function: Listener) -> None:
+        """Refuse what cannot be a listener."""
+        if not isinstance(event, str):
+            raise TypeError(f"the type to listen to must be a str, not {event!r}")
+        if not callable(function):
+            raise TypeError(f"the listener for {event!r} must be callable, not {function!r}")
+
+    def once(self, event: str, f: Any = None) -> Any:
+        """As `on`, for one entry: the listener is removed when that entry succeeded."""
+
+        def add(function: Listener) -> Listener:
+            self._add_event_handler(event, function, Once(function))
+            return function
+
+        return add if f is None else add(f)
+
+    def remove_listener(self, event: str, f: Listener) -> None:
+        """Remove the listener; a KeyError where it does not listen to this type. Entries that wait for a retry find it gone, too."""
+        with self._lock:
+            listeners = self._events.get(event)
+            if listeners is None or listeners.pop(f, None) is None:
+                raise KeyError(f"{f!r} does not listen to {event!r}")
+            if not listeners:
+                del self._events[event]
+        self._forget()
+
+    def remove_all_listeners(self, event: str | None = None) -> None:
+        """Remove all listeners, or all of one type."""
+        with self._lock:
+            self._events.clear() if event is None else self._events.pop(event, None)
+        self._forget()
+
+    def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
+        """Call the listeners of a type here and now; whether there were any. Nothing is read or acknowledged: this is for tests."""
+        found = self.listeners_of(event)
+        for listener in found:
+            listener(*args, **kwargs)
+        return bool(found)
+
+    def any_listener(self) -> bool:
+        """Whether anything listens, here or above."""
+        return bool(self._events) or (self.above is not None and self.above.any_listener())
+
+    def listeners_of(self, type: str) -> tuple[Listener, ...]:
+        """The listeners that an entry of this type is for, in the order in which they run."""
+        found = self.table.get(type)
+        if found is None:
+            if len(self.table) >= MOST_TYPES:
+                self.table.clear()
+            listeners = tuple(self._matching(type))
+            found = self.table[type] = WithOnce(listeners) if any(isinstance(each, Once) for each in listeners) else listeners
+        return found
+
+    def listeners_for(self, type: str, entry: str) -> tuple[Listener, ...]:
+        """As `listeners_of`, without the `once` listeners that are busy with another entry."""
+        with self._lock:
+            return tuple(each for each in self.listeners_of(type) if not isinstance(each, Once) or each.take(entry))
+
+    def over(self, listeners: tuple[Listener, ...], entry: str, succeeded: bool) -> None:
+        """The entry is done: its `once` listeners leave where it succeeded, and are free for another where it failed."""
+        for once in [each for each in listeners if isinstance(each, Once) and each.entry == entry]:
+            if succeeded:
+                self._remove_once(once)
+            once.entry = ""
+
+    def _remove_once(self, once: Once) -> None:
+        for emitter in (self, self.above):
+            if emitter is not None:
+                emitter._remove_value(once)
+
+    def _remove_value(self, once: Once) -> None:
+        with self._lock:
+            for event, key in [(event, key) for event, found in self._events.items() for key, value in found.items() if value is once]:
+                del self._events[event][key]
+                if not self._events[event]:
+                    del self._events[event]
+        self._forget()
+
+    def _matching(self, type: str) -> Iterable[Listener]:
+        if self.above is not None:
+            yield from self.above._matching(type)
+        with self._lock:
+            found = [listener for event, listeners in self._events.items() if matches(event, type) for listener in listeners.values()]
+        yield from found
+
+    def _forget(self) -> None:
+        """Listeners changed: what was looked up before holds no more, here and below."""
+        for emitter in self.family:
+            emitter.table.clear()
+
+
+def matches(event: str, type: str) -> bool:
+    """Whether a listener of `event` is for entries of this type."""
+    if "*" not in event:
+        return event == type
+    first, *rest = event.split("*")
+    if not type.startswith(first):
+        return False
+    place = len(first)
+    for part in rest[:-1]:
+        place = type.find(part, place)
+        if place < 0:
+            return False
+        place += len(part)
+    return type.endswith(rest[-1]) and len(type) - len(rest[-1]) >= place
+
+
+class Lifecycle(EventEmitter):
+    """A member's own events (`EVENTS`), apart from entry types. A listener that raises is logged and harms nothing.
+
+    On an asyncio member a listener may be a coroutine function; `start` is what runs what it returned.
+    """
+
+    def __init__(self, start: Callable[[Any], None] | None = None) -> None:
+        super().__init__()
+        self.start = start
+        self.watched = False  # whether anything wants `started` or `succeeded`, which come once for each entry
+
+    def _add_event_handler(self, event: str, k: Listener, v: Listener) -> None:
+        if event not in EVENTS:
+            raise ValueError(f"{event!r} is no lifecycle event; there are {', '.join(sorted(EVENTS))}")
+        with self._lock:
+            self._events.setdefault(event, OrderedDict())[k] = v
+        self.watched = self.watched or event in ("started", "succeeded")
+
+    def wants(self, name: str) -> bool:
+        """Whether anything listens to this event."""
+        return name in self._events
+
+    def tell(self, event: Event) -> None:
+        """Call the event's listeners."""
+        self.emit(event.name, event)
+
+    def _emit_run(self, f: Listener, args: Any, kwargs: Any) -> None:
+        try:
+            result = f(*args, **kwargs)
+            if self.start is not None and hasattr(result, "__await__"):
+                self.start(result)
+        except Exception:
+            log.exception("a lifecycle listener for %r raised", args[0].name if args else "")
+
+    def _emit_handle_potential_error(self, event: str, error: Any) -> None:
+        """An `error` that nobody listens to is logged, not raised."""
+        if event == "error":
+            log.error("%s: %s", error.member, error.error, exc_info=error.error)

@@ -1,0 +1,89 @@
+"""How listeners are added, typed by colour: a coroutine function cannot listen on a blocking object, for the type checkers and at run time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Protocol, TypeVar, overload
+
+from .colour import Asyncio, Blocking, C, Coloured
+from .emitter import Handlers, Listener
+from .message import Message
+
+
+class Dataclass(Protocol):
+    """Any dataclass instance."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+# What a handler may return on a blocking object. Its value says nothing (returned: acknowledged), but it must not be a coroutine, and Python's
+# types cannot say "anything but".
+Plain = None | bool | int | float | str | bytes | Mapping[Any, Any] | Iterable[Any] | Dataclass | Message
+PlainHandler = TypeVar("PlainHandler", bound=Callable[[Message], Plain])
+AnyHandler = TypeVar("AnyHandler", bound=Callable[[Message], object])
+
+
+class InThread:
+    """A plain function that an asyncio member calls in a thread, so that it does not hold up the event loop."""
+
+    def __init__(self, function: Listener) -> None:
+        self.function = function
+
+    def __call__(self, message: Message) -> Any:
+        return asyncio.to_thread(self.function, message)
+
+
+class Emitting(Handlers, Coloured[C]):
+    """A group or a member as an emitter: listeners are for entries by their `type`; patterns are `order.*` and `*`."""
+
+    @overload  # type: ignore[override]
+    def on(self: Emitting[Blocking], event: str) -> Callable[[PlainHandler], PlainHandler]: ...
+    @overload
+    def on(self: Emitting[Blocking], event: str, f: PlainHandler) -> PlainHandler: ...
+    @overload
+    def on(self: Emitting[Asyncio], event: str, *, thread: bool = False) -> Callable[[AnyHandler], AnyHandler]: ...
+    @overload
+    def on(self: Emitting[Asyncio], event: str, f: AnyHandler, *, thread: bool = False) -> AnyHandler: ...
+    def on(self, event: str, f: Any = None, *, thread: bool = False) -> Any:
+        """Call `f` with every message of this type; as a call, or as a decorator.
+
+        `f` returned: the message is acknowledged, whatever the value. It raised: the message is tried again by the retry policy. Several
+        listeners of one type run in the order in which they were added, the group's first; a retry runs all of them again.
+        On an asyncio object `f` may be a coroutine function; a plain one runs on the event loop, or in a thread with `thread=True`.
+        """
+
+        def add(function: Any) -> Any:
+            self._add_event_handler(event, function, self._threaded(function) if thread else function)
+            return function
+
+        return add if f is None else add(f)
+
+    @overload  # type: ignore[override]
+    def once(self: Emitting[Blocking], event: str) -> Callable[[PlainHandler], PlainHandler]: ...
+    @overload
+    def once(self: Emitting[Blocking], event: str, f: PlainHandler) -> PlainHandler: ...
+    @overload
+    def once(self: Emitting[Asyncio], event: str) -> Callable[[AnyHandler], AnyHandler]: ...
+    @overload
+    def once(self: Emitting[Asyncio], event: str, f: AnyHandler) -> AnyHandler: ...
+    def once(self, event: str, f: Any = None) -> Any:
+        """As `on`, for one message: the listener is removed when that message succeeded, not before."""
+        return super().once(event, f)
+
+    def _threaded(self, function: Listener) -> Listener:
+        if not self._is_asyncio:
+            raise TypeError("thread=True is for asyncio objects; on a blocking member use concurrency=n")
+        if inspect.iscoroutinefunction(function):
+            raise TypeError("thread=True is for plain functions: a coroutine function runs on the event loop")
+        return InThread(function)
+
+    def _check(self, event: str, function: Listener) -> None:
+        super()._check(event, function)
+        called = getattr(function, "__call__", None)
+        if not self._is_asyncio and (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)):
+            raise TypeError(
+                f"{function!r} is a coroutine function, and {type(self).__name__} belongs to a blocking client: "
+                "use a plain `def`, or give the Topic a redis.asyncio.Redis"
+            )

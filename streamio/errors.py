@@ -1,0 +1,89 @@
+"""Every error that streamio raises itself.
+
+Facts are attributes, the sentence is made in `__str__`. Errors of redis-py (`redis.ConnectionError`, `redis.AuthenticationError`, …)
+pass through under their own names; wrong use of the API is a `TypeError` or a `ValueError` that names the argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StreamioError(Exception):
+    """The base of every error that streamio raises itself."""
+
+
+class SetupError(StreamioError):
+    """Something outside this process must change first: a key of another type, a missing right, a server too old, an extra not installed."""
+
+
+class GroupLost(StreamioError):
+    """The consumer group went away under a running member, and `on_group_lost="raise"` was asked for."""
+
+    def __init__(self, topic: str, group: str, answer: str) -> None:
+        super().__init__(topic, group, answer)
+        self.topic, self.group, self.answer = topic, group, answer
+
+    def __str__(self) -> str:
+        return f"consumer group {self.group!r} of topic {self.topic!r} is gone: the server answered {self.answer!r}"
+
+
+class GroupInUse(StreamioError):
+    """`destroy()` was refused because members of the group are alive; `force=True` destroys it all the same."""
+
+    def __init__(self, topic: str, group: str, members: Sequence[str]) -> None:
+        super().__init__(topic, group, members)
+        self.topic, self.group, self.members = topic, group, tuple(members)
+
+    def __str__(self) -> str:
+        names = ", ".join(map(repr, self.members))
+        return f"consumer group {self.group!r} of topic {self.topic!r} has live members ({names}): stop them first, or destroy(force=True)"
+
+
+class GroupFull(StreamioError):
+    """All `max` places of the group are held by live members."""
+
+    def __init__(self, topic: str, group: str, max: int) -> None:
+        super().__init__(topic, group, max)
+        self.topic, self.group, self.max = topic, group, max
+
+    def __str__(self) -> str:
+        return f"consumer group {self.group!r} of topic {self.topic!r} already has its max={self.max} members"
+
+
+class PublishStopped(StreamioError):
+    """`publish_many` came to an item it could not publish. Nothing from `index` on was written.
+
+    `ids` are the ids of the entries written before, in order; the reason is the exception's `__cause__`.
+    """
+
+    def __init__(self, ids: Sequence[str], index: int) -> None:
+        super().__init__(ids, index)
+        self.ids, self.index = list(ids), index
+
+    def __str__(self) -> str:
+        return f"publishing stopped at item {self.index}: {self.__cause__}; {len(self.ids)} entries were written"
+
+
+class PublishUncertain(StreamioError):
+    """The connection broke after the write was sent: the entry may be in the stream, or not. It was not sent again.
+
+    `ids` are the ids that `publish_many` knows to be written; `index` is the first item in doubt (0 for `publish`).
+    The redis-py error is the exception's `__cause__`.
+    """
+
+    def __init__(self, topic: str, ids: Sequence[str] = (), index: int = 0) -> None:
+        super().__init__(topic, ids, index)
+        self.topic, self.ids, self.index = topic, list(ids), index
+
+    def __str__(self) -> str:
+        done = f" from item {self.index} on ({len(self.ids)} entries are known to be written)" if self.ids else ""
+        return f"the write to {self.topic!r} is uncertain{done}: it was sent, and no reply came back ({self.__cause__})"
+
+
+class Unanswered(Exception):
+    """Internal: a driver sent the commands of a `Call`, and the connection broke before all replies came. `cause` is redis-py's error."""
+
+    def __init__(self, cause: Exception, replies: Sequence[object] = ()) -> None:
+        super().__init__(cause)
+        self.cause, self.replies = cause, list(replies)

@@ -1,0 +1,239 @@
+"""`ConsumerGroupTopic`: a topic as one consumer group sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from .colour import Asyncio, Blocking, C, operation, wrong
+from .effects import Do, Exchange, Now
+from .emitting import Emitting
+from .ids import FIRST, LAST, NEW, Duration, Position, position, seconds
+from .keys import WAITING, checked
+from .message import Message
+from .protocol.groups import creating, destroying, seeking
+from .protocol.inspecting import consumer_infos, one_group, pending_entries
+from .reports import ConsumerInfo, GroupInfo, PendingEntry
+from .retry import RetryPolicy
+from .topic import Topic, checked_count
+
+if TYPE_CHECKING:
+    from .member import ConsumerGroupMember
+
+UNHANDLED = ("ack", "leave", "bury")
+ON_GROUP_LOST = ("recreate", "raise")
+
+
+class ConsumerGroupTopic(Emitting[C]):
+    """One consumer group of a topic: an emitter whose listeners are all its members', and an iterable (an anonymous member).
+
+    topic            a `Topic`
+    name             the group's name
+    start            where the group begins when it is made: "0" (all that the stream holds), "$" (what is added from then on), an id, a datetime,
+                     or a timedelta ago. A group that exists keeps its place
+    min, max         how many members it should and may have. `connect_and_listen()` starts `min`; a member too many is refused (`GroupFull`)
+    lease            seconds for which a member owns what it was given; renewed while it lives, so handlers may take longer (default 30)
+    claim_interval   seconds between looks for entries of silent members (default: half a lease)
+    retry            when failed entries are tried again (`RetryPolicy`)
+    unhandled        what becomes of an entry that no listener wants: "ack" (the default), "leave" or "bury"
+    on_group_lost    when the group vanishes on the server: "recreate" it at 0 (the default), or "raise" `GroupLost`
+    """
+
+    def __init__(
+        self,
+        topic: Topic[C],
+        name: str,
+        *,
+        start: Position = "0",
+        min: int = 1,
+        max: int | None = None,
+        lease: Duration = 30,
+        claim_interval: Duration | None = None,
+        retry: RetryPolicy | None = None,
+        unhandled: str = "ack",
+        on_group_lost: str = "recreate",
+    ) -> None:
+        if not isinstance(topic, Topic):
+            raise TypeError(f"topic must be a Topic, not {topic!r}")
+        super().__init__()
+        self.topic, self._driver = topic, topic._driver
+        self.name = checked(name, "group name")
+        self.start = start
+        self._start_id()
+        self.min, self.max = checked_bounds(min, max)
+        self.lease = positive(lease, "lease")
+        self.claim_interval = self.lease / 2 if claim_interval is None else positive(claim_interval, "claim_interval")
+        self.retry = retry if retry is not None else RetryPolicy()
+        if not isinstance(self.retry, RetryPolicy):
+            raise TypeError(f"retry must be a RetryPolicy, not {retry!r}")
+        self.unhandled = one_of(unhandled, UNHANDLED, "unhandled")
+        self.on_group_lost = one_of(on_group_lost, ON_GROUP_LOST, "on_group_lost")
+        self._members: WeakSet[ConsumerGroupMember[C]] = WeakSet()
+        self._stopping = False
+
+    def __repr__(self) -> str:
+        return f"<ConsumerGroupTopic {self.name!r} of {self.topic.name!r}>"
+
+    # -- the group on the server ------------------------------------------------------------------------------------------------------
+
+    @operation
+    def connect(self) -> Exchange[None]:
+        """Reach the server, check what members will need (rights and version, by name), and make the group where it is not there."""
+        member = self.member(f"{WAITING}check")
+        member._settings_for_check()
+        yield Do(member.connect)
+        yield Do(member.close)
+
+    @operation
+    def create(self, start: Position | None = None) -> Exchange[bool]:
+        """Make the group, and the stream with it; False where it exists (its place stays as it is)."""
+        where = self._start_id() if start is None else position(start, (yield from milliseconds_now()), "start", (NEW, FIRST, LAST))
+        return (yield from creating(self.topic.name, self.name, "0" if where == FIRST else NEW if where == LAST else where))
+
+    @operation
+    def destroy(self, force: bool = False) -> Exchange[bool]:
+        """Destroy the group with all it knows; whether there was one. Refused (`GroupInUse`) while members live, unless forced.
+
+        With `force=True` the members of this process are stopped first.
+        """
+        if force:
+            self.stop()
+        return (yield from destroying(self.topic.name, self.name, self.lease, force))
+
+    @operation
+    def seek(self, position_: Position) -> Exchange[None]:
+        """Move the group: members read next what stands above this id ("0": everything, "$": nothing that is there now). Pending entries stay."""
+        where = position(position_, (yield from milliseconds_now()), "position", (NEW, FIRST, LAST))
+        yield from seeking(self.topic.name, self.name, {FIRST: "0", LAST: NEW}.get(where, where))
+
+    @operation
+    def info(self) -> Exchange[GroupInfo]:
+        """Lag, pending, waiting, place, and how many members are short of `min`. A SetupError where there is no such group."""
+        return (yield from one_group(self.topic.name, self.name, self.min))
+
+    @operation
+    def consumers(self) -> Exchange[list[ConsumerInfo]]:
+        """The members that the server knows."""
+        return (yield from consumer_infos(self.topic.name, self.name))
+
+    @operation
+    def pending(self, *, idle: Duration = 0, consumer: str | None = None, count: int | None = None) -> Exchange[list[PendingEntry]]:
+        """Entries delivered and not acknowledged, by id: those idle for `idle` seconds, those of one consumer, the first `count`."""
+        least = seconds(idle, "idle")
+        checked_count(count)
+        return (yield from pending_entries(self.topic.name, self.name, least, consumer, count))
+
+    # -- members ----------------------------------------------------------------------------------------------------------------------
+
+    def member(self, id: str | None = None, **options: Any) -> ConsumerGroupMember[C]:
+        """A member of this group. Options are those of `ConsumerGroupMember`."""
+        from .member import ConsumerGroupMember
+
+        return ConsumerGroupMember(self, id, **options)
+
+    @operation
+    def connect_and_listen(self, members: int | None = None) -> Exchange[None]:
+        """Listen with so many members (None: `min`) until `stop()`: threads in blocking code, tasks in asyncio. An error of one stops all."""
+        count = self.min if members is None else members
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"members must be a whole number, 1 or more, not {members!r}")
+        if not self.any_listener():
+            raise ValueError(f"nothing listens on group {self.name!r}: add a handler with on(type, fn) before connect_and_listen()")
+        pool = [self.member() for _ in range(count)]
+        if self._stopping:
+            self._stopping = False
+            return
+        yield Do(lambda: listen_side_by_side(pool) if self._is_asyncio else listen_in_threads(pool))
+
+    def stop(self) -> None:
+        """Stop all members of this process: each finishes what runs and returns. Allowed from threads, tasks and signal handlers."""
+        living = list(self._members)
+        for member in living:
+            member.stop()
+        self._stopping = not living
+
+    @operation
+    def close(self) -> Exchange[None]:
+        """Close all members of this process."""
+        for member in list(self._members):
+            yield Do(member.close)
+
+    def __iter__(self: ConsumerGroupTopic[Blocking]) -> Iterator[Message]:
+        if self._driver.asyncio:
+            wrong(self, "for", "async for")
+        return iter(self.member())
+
+    def __aiter__(self: ConsumerGroupTopic[Asyncio]) -> AsyncIterator[Message]:
+        if not self._driver.asyncio:
+            wrong(self, "async for", "for")
+        return aiter(self.member())
+
+    def _start_id(self, now: int = 0) -> str:
+        """Where the group begins, as Redis writes it."""
+        where = position(self.start, now, "start", (NEW, FIRST, LAST))
+        return {FIRST: "0", LAST: NEW}.get(where, where)
+
+    def _after_fork(self) -> None:
+        """Members close themselves."""
+
+
+def milliseconds_now() -> Exchange[int]:
+    """The time of day."""
+    now: float = yield Now(wall=True)
+    return round(now * 1000)
+
+
+def listen_in_threads(members: list[Any]) -> None:
+    """Each in a thread; the first error stops the others and is raised."""
+    with ThreadPoolExecutor(len(members), thread_name_prefix="streamio-member") as pool:
+        futures = [pool.submit(member.connect_and_listen) for member in members]
+        try:
+            wait(futures, return_when="FIRST_EXCEPTION")
+        finally:
+            for member in members:
+                member.stop()
+    for future in futures:
+        future.result()
+
+
+async def listen_side_by_side(members: list[Any]) -> None:
+    """Each in a task; the first error stops the others and is raised."""
+    tasks = [asyncio.ensure_future(member.connect_and_listen()) for member in members]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for member in members:
+            member.stop()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        task.result()
+
+
+def checked_bounds(least: int, most: int | None) -> tuple[int, int | None]:
+    """min and max, or an error that names what is wrong."""
+    for name, value in (("min", least), ("max", most)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name} must be a whole number, 1 or more, not {value!r}")
+    if most is not None and least > most:
+        raise ValueError(f"min={least} must not be greater than max={most}")
+    return least, most
+
+
+def positive(duration: Duration, name: str) -> float:
+    """The duration in seconds, more than 0."""
+    value = seconds(duration, name)
+    if value <= 0:
+        raise ValueError(f"{name} must be more than 0 seconds, not {duration!r}")
+    return value
+
+
+def one_of(value: str, words: tuple[str, ...], name: str) -> str:
+    """The value, or an error that lists what there is."""
+    if value not in words:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, words))}, not {value!r}")
+    return value
+
+

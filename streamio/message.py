@@ -1,0 +1,194 @@
+"""`Message`: one entry as a handler, a loop or a replay holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from .codec import FlatCodec, Pairs, headers_of, is_reserved, payload_of
+from .ids import Duration, published_at, seconds
+from .protocol.hand import Parking
+from .protocol.outcomes import nacked
+
+if TYPE_CHECKING:
+    from .protocol.hand import Hand
+
+
+def type_of(flat: list[str]) -> str:
+    """The value of the field `type`; empty where there is none; bytes that are not UTF-8 as backslash escapes."""
+    try:
+        found = flat[flat[::2].index("type") * 2 + 1]
+    except ValueError:
+        return ""
+    return found.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+class Origin:
+    """Where messages without a group come from: a replay or a tail."""
+
+    def __init__(self, topic: str, codec: Any) -> None:
+        self.topic, self.codec = topic, codec
+
+
+class Message:
+    """One entry, and this delivery of it.
+
+    id            the entry's id
+    type          the value of its field `type`, empty where it has none
+    data          the decoded payload; with the default codec a dict of str (bytes where a value is not UTF-8)
+    fields        all fields, as exact `(bytes, bytes)` pairs, in order
+    headers       the entry's headers by name
+    deliveries    which delivery this is, from 1
+    claimed       whether it was taken over from a member that went silent, or from an earlier life of this one
+    """
+
+    __slots__ = ("id", "type", "_flat", "_hand", "_data", "_open", "_guard")
+    deliveries: int = 1
+    claimed: bool = False
+    orphan: bool = False
+    counted: bool = True
+    before: int = 0  # deliveries counted before this one
+
+    def __init__(self, id: str, flat: list[str], hand: Any) -> None:
+        self.id = id
+        self.type = flat[1] if flat[0] == "type" and flat[1].isascii() else type_of(flat)
+        self._flat = flat
+        self._hand = hand
+        self._data = None
+        self._open = True
+
+    def __repr__(self) -> str:
+        return f"<Message {self.id} {self.type!r} of {self.topic!r}>"
+
+    def __getitem__(self, name: Any) -> Any:
+        return self.data[name]
+
+    @property
+    def data(self) -> Any:
+        """The decoded payload."""
+        data: Any = self._data
+        if data is None:
+            data = self._data = self._decoded()
+        return data
+
+    def _decoded(self) -> Any:
+        codec = self._codec
+        flat = self._flat
+        if type(codec) is not FlatCodec:
+            return codec.decode(payload_of(self.fields))
+        text = "".join(flat)
+        if not text.isascii() or "header:" in text or "trace" in text:
+            return codec.decode(payload_of(self.fields))
+        pairs = iter(flat)
+        data = dict(zip(pairs, pairs))
+        data.pop("type", None)
+        return data
+
+    @property
+    def _codec(self) -> Any:
+        hand = self._hand
+        return hand.codec if isinstance(hand, Origin) else hand.settings.codec
+
+    @property
+    def fields(self) -> Pairs:
+        """All fields, the type and the headers too, as exact bytes."""
+        words = [word.encode("utf-8", "surrogateescape") for word in self._flat]
+        return list(zip(words[::2], words[1::2]))
+
+    @property
+    def headers(self) -> Mapping[str, str | bytes]:
+        """The headers by name."""
+        return headers_of([pair for pair in self.fields if is_reserved(pair[0])])
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return str(self._hand.topic if isinstance(self._hand, Origin) else self._hand.settings.topic)
+
+    @property
+    def group(self) -> str | None:
+        """The group's name; None for a replay or a tail."""
+        return None if isinstance(self._hand, Origin) else str(self._hand.settings.group)
+
+    @property
+    def published_at(self) -> datetime:
+        """When the entry was added, by its id, in UTC."""
+        return published_at(self.id)
+
+    # -- settling: notes, without I/O, from any thread or task ---------------------------------------------------------------------------
+
+    def ack(self) -> bool:
+        """Acknowledge. False where the message was settled before."""
+        return self._settles(lambda hand: hand.ack(self))
+
+    def nack(self, delay: Duration | None = None) -> bool:
+        """Ask for another try after `delay` seconds: 0 now, None as the retry policy says. False where the message was settled before."""
+        wait = None if delay is None else seconds(delay, "delay")
+
+        def note(hand: Hand) -> bool:
+            was_open = self._is_open()
+            nacked(hand, self, None, hand.settings.retry.wait(None, self.deliveries, 0.5) if wait is None else wait)
+            return was_open
+
+        return self._settles(note)
+
+    def bury(self, reason: str = "buried") -> bool:
+        """Put the entry into the group's dead letters. False where the message was settled before."""
+        return self._settles(lambda hand: hand.bury(self, reason))
+
+    def _is_open(self) -> bool:
+        return hasattr(self, "_open")
+
+    def _settles(self, note: Callable[[Hand], bool]) -> bool:
+        if isinstance(self._hand, Origin):
+            raise RuntimeError(f"message {self.id} was read without a group: there is nothing to settle")
+        settled = note(self._hand)
+        self._hand.held.discard(self.id)
+        return settled
+
+    def __enter__(self) -> Message:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        """Acknowledge at the end of the block; ask for another try where it raised."""
+        if error is None:
+            self.ack()
+        else:
+            self.nack()
+
+
+class Redelivered(Message):
+    """A message that was delivered before: its deliveries are known from the server, and this one is counted when it starts."""
+
+    __slots__ = ("deliveries", "claimed", "orphan", "counted", "before")
+
+    def __init__(self, id: str, flat: list[str], hand: Any, before: int, orphan: bool) -> None:
+        super().__init__(id, flat, hand)
+        self.before, self.orphan, self.claimed = before, orphan, orphan
+        self.deliveries, self.counted = before + 1, False
+
+    def start(self, deliveries: int) -> None:
+        """The server has counted this delivery."""
+        self.deliveries, self.counted = deliveries, True
+
+
+class Guard:
+    """Lives as long as a message that its user settles: one that is dropped unsettled is given back."""
+
+    __slots__ = ("message_id", "deliveries", "hand")
+
+    def __init__(self, message: Message) -> None:
+        self.message_id, self.deliveries, self.hand = message.id, message.deliveries, message._hand
+        self.hand.held.add(message.id)
+
+    def __del__(self) -> None:
+        if self.message_id in self.hand.held:
+            self.hand.held.discard(self.message_id)
+            self.hand.note(Parking(self.message_id, 0.0, self.deliveries))
+
+
+def guarded(message: Message) -> Message:
+    """The message, in its user's hands until it is settled or dropped."""
+    message._guard = Guard(message)
+    return message

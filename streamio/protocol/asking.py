@@ -1,0 +1,84 @@
+"""How an exchange asks and reads the answer: on any free connection (`call`), or on a member's line (`ask`)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError
+
+from ..commands import Command
+from ..effects import Call, Exchange, Line, Receive, Redirect, Words, Write
+from ..errors import SetupError, Unanswered
+
+R = TypeVar("R")
+MOVES = 5
+
+
+def call(command: Command[R], patience: float = 0.0) -> Exchange[R]:
+    """What the command gives. redis-py's errors pass through."""
+    return command.read(fine((yield from followed(command, patience)), command.words))
+
+
+def followed(command: Command[Any], patience: float) -> Exchange[Any]:
+    """The reply to a command, sent in full where the server does not know the script, and to where the key moved."""
+    for _ in range(MOVES):
+        reply = yield from sent(command.words, patience)
+        if isinstance(reply, NoScriptError) and command.in_full:
+            reply = yield from sent(command.in_full, patience)
+        if not isinstance(reply, MovedError):
+            break
+        yield Redirect(reply.host, reply.port)
+    return reply
+
+
+def sent(words: Words, patience: float = 0.0) -> Exchange[Any]:
+    """The reply to one command, an error reply as a value."""
+    try:
+        (reply,) = yield Call([words], patience)
+    except Unanswered as broken:
+        raise broken.cause from broken
+    return reply
+
+
+def ask(line: Line, command: Command[R]) -> Exchange[R]:
+    """What the command gives on this line, which owes nothing."""
+    return command.read(fine((yield from answered(line, command)), command.words))
+
+
+def answered(line: Line, command: Command[Any]) -> Exchange[Any]:
+    """The reply on this line, to the full script where the server does not know it."""
+    yield Write(line, [command.words])
+    reply = yield Receive(line)
+    if isinstance(reply, NoScriptError) and command.in_full:
+        yield Write(line, [command.in_full])
+        reply = yield Receive(line)
+    return reply
+
+
+def fine(reply: Any, words: Words) -> Any:
+    """The reply, or the error that it is: raised, and by name where setup is at fault."""
+    if not isinstance(reply, ResponseError):
+        return reply
+    try:
+        if says(reply, "WRONGTYPE"):
+            raise SetupError(f"the key {key_of(words)!r} holds something else than a stream: {reply}") from reply
+        raise reply
+    finally:
+        del reply  # no cycle of error, traceback and frame: it would keep the caller's stack alive
+
+
+def key_of(words: Words) -> str:
+    """The key that a command is about."""
+    place = {"XGROUP": 2, "XINFO": 2, "EVAL": 3, "EVALSHA": 3}.get(str(words[0]), 1)
+    return str(words[words.index("STREAMS") + 1] if "STREAMS" in words else words[place])
+
+
+def says(error: BaseException, *words: str) -> bool:
+    """Whether an error reply begins with one of these words, behind the prefix that Lua puts before it."""
+    text = str(error)
+    return any(text.startswith(word) or f" {word} " in text[:160] for word in words)
+
+
+def moved(error: BaseException) -> bool:
+    """Whether another node of the cluster has the key now."""
+    return isinstance(error, (MovedError, AskError)) or says(error, "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MASTERDOWN")

@@ -1,0 +1,259 @@
+"""What a member has in its hand: plain state, no I/O. Listener, keeper and whoever settles meet here and nowhere else.
+
+Every operation that more than one thread may do is one step under the interpreter lock (an append, a popleft, a slot's deletion).
+
+1. A settlement is a note. The first one of a message wins: it deletes the message's `_open`, and a second deletion fails.
+2. A note is taken by one writer. What it could not bring to the server, it puts back.
+3. All that is pending under the member's name is in `fresh`, `taken`, `current`, `running`, `held`, a note, or owed by the reading line,
+   or still to be looked at (`own`). What the member does not want waits under the parking consumer.
+4. `renewed_at` is not later than the last moment at which everything in hand was surely leased.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..codec import Codec
+from ..effects import Line
+from ..keys import side_key
+from ..reports import Event
+from ..retry import RetryPolicy
+from .prefetch import Prefetch
+
+SOON = 0.05  # seconds a note may wait
+
+
+class Delivery(Protocol):
+    """What the protocol knows of a message."""
+
+    id: str
+    type: str
+    _flat: list[str]
+
+    @property
+    def deliveries(self) -> int:
+        """Which delivery this is, from 1."""
+
+    @property
+    def data(self) -> Any:
+        """The decoded payload."""
+
+
+class Bell(Protocol):
+    """Wakes one that rests. Ringing is allowed from anywhere: threads, tasks, signal handlers, finalizers."""
+
+    def ring(self) -> None:
+        """Wake it, now or when it next rests."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A member's settings, checked, in seconds."""
+
+    topic: str
+    group: str
+    me: str
+    codec: Codec
+    start: str
+    lease: float
+    claim_interval: float
+    retry: RetryPolicy
+    unhandled: str
+    on_group_lost: str
+    max: int | None
+    block: float
+    ack: str
+    concurrency: int
+    connect_timeout: float
+    grace: float
+
+    @property
+    def dead_letters(self) -> str:
+        """The key of the group's dead letters."""
+        return side_key(self.topic, "dead", self.group)
+
+    @property
+    def places(self) -> str:
+        """The key of the group's member places."""
+        return side_key(self.topic, "slots", self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """A note: let the entry wait `delay` seconds under the parking consumer, with this many deliveries counted."""
+
+    id: str
+    delay: float
+    deliveries: int
+    wanted: bool = True  # whether this member means to look again when it is due
+
+
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """A note: write the entry to the dead letters and acknowledge it."""
+
+    message: Delivery
+    reason: str
+    error: BaseException | None = None
+
+
+Note = Parking | Burial
+
+
+class Hand:
+    """See the head of this file."""
+
+    def __init__(self, settings: Settings, prefetch: Prefetch, make: Callable[..., Any], redelivered: Callable[..., Any]) -> None:
+        self.settings, self.prefetch = settings, prefetch
+        self.make, self.redelivered = make, redelivered
+        self.reading = Line("reading", patience=settings.block + 2)
+        self.side = Line("side")
+        self.bell: Bell  # the keeper's
+        self.wake: Bell  # the listener's
+        self.state, self.error = "new", ""
+        self.handled = self.failures = self.claims = self.buried = self.unwanted = 0
+        self.stopping = self.paused = self.halted = False
+        self.finished = False  # the keeper is to end
+        self.abandoned = False  # the member is gone; the keeper gives everything back and ends
+        self.asleep = False  # the keeper rests for long: the first note must wake it
+        self.writers = 0  # raised by whoever takes notes
+        self.fresh: deque[Any] = deque()
+        self.taken: deque[Any] = deque()
+        self.running: dict[str, Any] = {}
+        self.held: set[str] = set()
+        self.acks: deque[str] = deque()
+        self.notes: deque[Note] = deque()
+        self.owed: deque[Any] = deque()
+        self.sent: deque[list[str]] = deque()
+        self.flying: deque[str] = deque()
+        self.empty()
+
+    def empty(self) -> None:
+        """Nothing in hand; no I/O. (Also what a forked child does.)"""
+        for things in (self.fresh, self.taken, self.running, self.held, self.acks, self.notes, self.owed, self.sent, self.flying):
+            things.clear()
+        self.current: Any = None
+        self.undecided: Any = None
+        self.timers: list[float] = []
+        self.long: dict[str, tuple[float, int]] = {}
+        self.alone = self.full = self.dry = False
+        self.ahead = False  # a read was written before the batch in hand is handled; its reply lies unread
+        self.down_since: float | None = None
+        self.lost_at: float | None = None
+        self.attempts = 0
+        self.trouble: Any = None
+        self.own: str | None = None
+        self.cursors: dict[str, str] = {}
+        self.renewed_at = self.filled_at = self.poll_at = self.claim_at = 0.0
+        self.claimed_last = False
+        self.limit: int | None = None
+        self.work_began: float | None = None
+        self.work_count = 0
+        self.seated = False
+
+    def halt(self, stopping: bool | None = None, paused: bool | None = None) -> None:
+        """Set the flags; nothing starts while `halted`."""
+        self.stopping = self.stopping if stopping is None else stopping
+        self.paused = self.paused if paused is None else paused
+        self.halted = self.stopping or self.paused
+        self.wake.ring()
+
+    # -- settling: from any thread, task or signal handler ------------------------------------------------------------------------------
+
+    def ack(self, message: Any) -> bool:
+        """Note an acknowledgement; whether this settlement was the first."""
+        if not closes(message):
+            return False
+        self.acks.append(message.id)
+        if self.asleep:
+            self.bell.ring()
+        return True
+
+    def note(self, note: Note) -> None:
+        """Note what is not an acknowledgement; the keeper or the next write brings it to the server."""
+        self.notes.append(note)
+        if self.asleep:
+            self.bell.ring()
+
+    def park(self, message: Any, delay: float, deliveries: int) -> bool:
+        """Note that the entry is to wait; whether this settlement was the first."""
+        if not closes(message):
+            return False
+        self.note(Parking(message.id, delay, deliveries))
+        return True
+
+    def bury(self, message: Any, reason: str, error: BaseException | None = None) -> bool:
+        """Note that the entry is to go to the dead letters; whether this settlement was the first."""
+        if not closes(message):
+            return False
+        self.note(Burial(message, reason, error))
+        return True
+
+    # -- taking what is noted -----------------------------------------------------------------------------------------------------------
+
+    def take_acks(self) -> list[str]:
+        """The acknowledgements noted so far: they are the caller's now."""
+        self.writers += 1
+        taken, acks = [], self.acks
+        try:
+            while True:
+                taken.append(acks.popleft())
+        except IndexError:
+            return taken
+
+    def take_notes(self) -> list[Note]:
+        """The other notes so far: they are the caller's now."""
+        taken = []
+        try:
+            while True:
+                taken.append(self.notes.popleft())
+        except IndexError:
+            return taken
+
+    def put_back(self, acks: Iterable[str] = (), notes: Iterable[Note] = ()) -> None:
+        """Notes that did not reach the server wait for the next writer."""
+        self.acks.extendleft(acks)
+        self.notes.extendleft(notes)
+
+    def forget_owed(self) -> None:
+        """The reading line is down: what it owed is lost, and acknowledgements in doubt are sent again (XACK twice is harmless)."""
+        self.owed.clear()
+        self.ahead = False
+        while self.sent:
+            self.put_back(self.sent.popleft())
+
+    # -- looking ------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def in_hand(self) -> int:
+        """How many entries wait or run here."""
+        return len(self.fresh) + len(self.taken) + len(self.running) + (self.current is not None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the keeper has something to keep."""
+        return bool(self.in_hand or self.held or self.owed or self.acks or self.notes or self.long or self.undecided is not None or self.seated)
+
+    def known(self) -> set[str]:
+        """The ids of all that is in hand or noted."""
+        known = {message.id for message in (*self.fresh, *self.taken)} | set(self.running) | self.held | set(self.acks) | set(self.flying)
+        known.update(note.id if isinstance(note, Parking) else note.message.id for note in list(self.notes))
+        known.update(entry_id for ids in list(self.sent) for entry_id in ids)
+        known.update(message.id for message in (self.current, self.undecided) if message is not None)
+        return known
+
+    def event(self, name: str, **facts: Any) -> Event:
+        """An event of this member."""
+        return Event(name, self.settings.me, **facts)
+
+
+def closes(message: Any) -> bool:
+    """Whether this is the message's first settlement; it is settled from now on."""
+    try:
+        del message._open
+    except AttributeError:
+        return False
+    return True

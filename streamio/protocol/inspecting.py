@@ -1,0 +1,122 @@
+"""Looking at a stream and its groups, and trimming it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from ..commands import ran, xinfo_consumers, xinfo_groups, xinfo_stream, xpending, xtrim
+from ..effects import Exchange
+from ..errors import SetupError
+from ..keys import WAITING
+from ..reports import ConsumerInfo, GroupInfo, Holder, PendingEntry, TopicInfo, TrimResult
+from ..scripts import TRIM_ACKED
+from .asking import call
+from .groups import is_lost
+
+PAGE = 1000
+
+
+def topic_info(topic: str) -> Exchange[TopicInfo]:
+    """The stream's facts; those of an empty one where there is none."""
+    try:
+        facts = yield from call(xinfo_stream(topic))
+    except ResponseError as error:
+        if not is_lost(error):
+            raise
+        return TopicInfo(topic, 0, 0, None, None, "0-0", 0)
+    first, last = facts.get("first-entry"), facts.get("last-entry")
+    return TopicInfo(
+        topic,
+        facts["length"],
+        facts["groups"],
+        first[0] if first else None,
+        last[0] if last else None,
+        facts["last-generated-id"],
+        facts.get("entries-added"),
+    )
+
+
+def group_infos(topic: str, least: int = 0, only: str | None = None) -> Exchange[list[GroupInfo]]:
+    """The facts of all groups, or of one."""
+    try:
+        groups = yield from call(xinfo_groups(topic))
+        found = []
+        for facts in groups:
+            if only in (None, facts["name"]):
+                consumers = yield from call(xinfo_consumers(topic, facts["name"]))
+                found.append(group_info(topic, facts, consumers, least))
+    except ResponseError as error:
+        if not is_lost(error):
+            raise
+        return []
+    return found
+
+
+def group_info(topic: str, facts: dict[str, Any], consumers: list[ConsumerInfo], least: int) -> GroupInfo:
+    """One group's facts; the parking consumer is none of its members."""
+    waiting = sum(each.pending for each in consumers if each.name == WAITING)
+    members = sum(1 for each in consumers if each.name != WAITING)
+    return GroupInfo(
+        name=facts["name"],
+        topic=topic,
+        consumers=members,
+        pending=facts["pending"],
+        waiting=waiting,
+        last_delivered_id=facts["last-delivered-id"],
+        entries_read=facts.get("entries-read"),
+        lag=facts.get("lag"),
+        short=max(0, least - members),
+    )
+
+
+def one_group(topic: str, group: str, least: int) -> Exchange[GroupInfo]:
+    """The group's facts; a SetupError where there is no such group."""
+    found = yield from group_infos(topic, least, group)
+    if not found:
+        raise SetupError(f"topic {topic!r} has no consumer group {group!r}")
+    return found[0]
+
+
+def consumer_infos(topic: str, group: str) -> Exchange[list[ConsumerInfo]]:
+    """The group's members, without the parking consumer; none where there is no such group."""
+    try:
+        found = yield from call(xinfo_consumers(topic, group))
+    except ResponseError as error:
+        if not is_lost(error):
+            raise
+        return []
+    return [each for each in found if each.name != WAITING]
+
+
+def pending_entries(topic: str, group: str, idle: float, consumer: str | None, count: int | None) -> Exchange[list[PendingEntry]]:
+    """Pending entries by id, `count` at most, read in pages of 1000."""
+    found: list[PendingEntry] = []
+    start = "-"
+    while count is None or len(found) < count:
+        wanted = PAGE if count is None else min(PAGE, count - len(found))
+        try:
+            page = yield from call(xpending(topic, group, idle, start, "+", wanted, consumer))
+        except ResponseError as error:
+            if not is_lost(error):
+                raise
+            return found
+        found += page
+        if len(page) < wanted:
+            break
+        start = f"({page[-1].id}"
+    return found
+
+
+def trimming(topic: str, words: Sequence[str]) -> Exchange[TrimResult]:
+    """Trim by length or by id."""
+    return TrimResult((yield from call(xtrim(topic, words))))
+
+
+def trimming_acked(topic: str, how: str, threshold: str, exact: bool, ignore: Sequence[str]) -> Exchange[TrimResult]:
+    """Trim only what every group has acknowledged: one atomic step."""
+    args = (how, threshold, "=" if exact else "~", *ignore)
+    removed, holder, oldest = yield from call(ran(TRIM_ACKED, (topic,), args, list))
+    return TrimResult(int(removed), Holder(holder, oldest) if holder else None)

@@ -1,0 +1,135 @@
+"""How a member begins and ends: connect, check, make the group, take a place; settle all, give back the rest, leave."""
+
+from __future__ import annotations
+
+from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, NoPermissionError, ResponseError
+
+from ..commands import leave, unseat
+from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, Write
+from ..errors import SetupError
+from ..keys import WAITING
+from .asking import ask, fine, says
+from .groups import creating_on, is_lost
+from .hand import Hand
+from .leasing import seating
+from .owing import collecting
+from .reading import BROKEN, giving_back
+from .recovering import backoff
+from .settling import sending
+
+SETUP = (AuthenticationError, AuthorizationError, NoPermissionError)
+CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "SSLV3_ALERT", "TLSV1_ALERT", "CERTIFICATE_REQUIRED")
+
+
+def joining(hand: Hand) -> Exchange[None]:
+    """Be ready to read. Waits up to `connect_timeout` for the server; what no waiting heals is raised at once."""
+    yield from reaching(hand)
+    yield from checking(hand)
+    s = hand.settings
+    if (yield from creating_on(hand.reading, s.topic, s.group, s.start)):
+        yield Emit(hand.event("group_created", reason="new"))
+    yield from seating(hand, hand.reading)
+    hand.own = None if s.ack == "none" else "-"
+    hand.poll_at = hand.claim_at = float("inf") if s.ack == "none" else 0.0
+    hand.down_since = None
+    hand.state = "ready"
+
+
+def reaching(hand: Hand) -> Exchange[None]:
+    """Connect the reading line."""
+    began: float = yield Now()
+    attempt = 0
+    while True:
+        try:
+            yield Write(hand.reading, [("PING",)])
+            yield Receive(hand.reading)  # any answer will do, a refusal too
+            return
+        except BROKEN as error:
+            yield Drop(hand.reading)
+            now: float = yield Now()
+            if is_setup(error):
+                raise
+            if now - began >= hand.settings.connect_timeout or hand.stopping:
+                raise ConnectionError(f"no answer within connect_timeout={hand.settings.connect_timeout:g} s: {error}") from error
+        chance: float = yield Chance()
+        yield Rest(min(backoff(attempt, chance), max(0.0, began + hand.settings.connect_timeout - now)))
+        attempt += 1
+
+
+def is_setup(error: BaseException) -> bool:
+    """Whether the error heals by no waiting: a wrong password, a bad certificate, TLS against a server without it."""
+    return isinstance(error, SETUP) or any(word in str(error) for word in CERTIFICATE)
+
+
+def checking(hand: Hand) -> Exchange[None]:
+    """Ask for every right at once: inside MULTI a command is checked and not run, and DISCARD forgets them all (the server needs no ACL DRYRUN)."""
+    commands = rights(hand)
+    yield Write(hand.reading, [("MULTI",), *commands, ("DISCARD",)])
+    fine((yield Receive(hand.reading)), ("MULTI",))
+    faults = []
+    for words in commands:
+        reply = yield Receive(hand.reading)
+        if isinstance(reply, ResponseError):
+            faults.append((words, reply))
+    yield Receive(hand.reading)
+    for words, reply in faults:
+        if isinstance(reply, NoPermissionError) or says(reply, "NOPERM"):
+            raise SetupError(f"the server's ACL does not let this user run {' '.join(map(str, words[:2]))} on topic {hand.settings.topic!r}: {reply}")
+        if "unknown command" in str(reply):
+            raise SetupError(f"the server does not know {words[0]}: streamio needs Redis 6.2 or later ({reply})")
+
+
+def rights(hand: Hand) -> list[Words]:
+    """One harmless form of each command that a member uses, with its real keys."""
+    s = hand.settings
+    key, group, me = s.topic, s.group, s.me
+    return [
+        ("XREADGROUP", "GROUP", group, me, "COUNT", "1", "STREAMS", key, ">"),
+        ("XACK", key, group, "0-1"),
+        ("XPENDING", key, group, "IDLE", "1", "-", "+", "1", WAITING),
+        ("XCLAIM", key, group, me, "1", "0-1", "JUSTID"),
+        ("XINFO", "STREAM", key),
+        ("XINFO", "CONSUMERS", key, group),
+        ("XGROUP", "CREATE", key, group, "0", "MKSTREAM"),
+        ("XGROUP", "DELCONSUMER", key, group, me),
+        ("EVAL", "return 0", "2", key, s.dead_letters),
+        ("XADD", s.dead_letters, "NOMKSTREAM", "*", "a", "b"),
+        *([("ZADD", s.places, "0", me)] if s.max is not None else []),
+    ]
+
+
+def leaving(hand: Hand) -> Exchange[None]:
+    """Settle all, let wait what was not started, and remove the own record where nothing is pending. A few attempts, then the leases speak."""
+    for attempt in range(3):
+        try:
+            yield from parting(hand)
+            return
+        except BROKEN as error:
+            hand.forget_owed()
+            yield Drop(hand.reading)
+            if not (hand.acks or hand.notes or hand.fresh or hand.taken):
+                return
+            if attempt == 2:
+                yield Emit(hand.event("error", error=error, reason="the server was not there to settle with"))
+            else:
+                yield Rest(backoff(attempt, 1.0))
+        except (ResponseError, SetupError) as error:
+            if is_lost(error):
+                return
+            yield Emit(hand.event("error", error=error, reason="the server refused while leaving"))
+            return
+
+
+def parting(hand: Hand) -> Exchange[None]:
+    """As `leaving`, once."""
+    s = hand.settings
+    if hand.reading.connection is None and not (hand.acks or hand.notes or hand.fresh or hand.taken or hand.seated):
+        return
+    yield from collecting(hand)
+    giving_back(hand)
+    yield from sending(hand, hand.reading)
+    if hand.seated:
+        yield from ask(hand.reading, unseat(s.places, s.me))
+        hand.seated = False
+    if not hand.running and not hand.held and s.ack != "none":
+        yield from ask(hand.reading, leave(s.topic, s.group, s.me))

@@ -1,0 +1,99 @@
+"""The keeper's turn: what must happen while a handler runs, a loop body sits, or nobody reads. It has the side line to itself.
+
+1. Notes older than 50 ms go to the server.
+2. Everything pending under the member's name is renewed every third of a lease; the member's place, too.
+3. With `prefetch="auto"`, what has waited for more than 1 s behind a running handler is given back, uncounted.
+4. A wait that is longer than a lease is parked again before it ends.
+
+A turn says how long the keeper may rest; None: until it is rung for.
+"""
+
+from __future__ import annotations
+
+from ..effects import Exchange, Now
+from .hand import SOON, Hand
+from .leasing import renewing, seating
+from .owing import collecting
+from .reading import giving_back
+from .settling import parking_again, sending
+
+PATIENCE = 1.0  # seconds an entry may wait in hand behind a running handler
+
+
+class Watch:
+    """What the keeper remembers from turn to turn."""
+
+    def __init__(self) -> None:
+        self.noted_at: float | None = None
+        self.writers = -1
+        self.renewed_at = 0.0
+
+
+def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
+    """One turn; seconds until the next, or None where there is nothing to keep."""
+    now: float = yield Now()
+    if is_late(hand, watch, now):
+        yield from sending(hand, hand.side)
+        watch.noted_at = None
+    if is_pending(hand) and now >= renewal_at(hand, watch):
+        yield from renewing(hand, hand.side)
+        hand.renewed_at = watch.renewed_at = now
+    if (hand.seated or hand.long) and now >= watch.renewed_at + hand.settings.lease / 3:
+        yield from seating(hand, hand.side)
+        yield from parking_again(hand, hand.side, now)
+        watch.renewed_at = now
+    now = yield Now()
+    return rest(hand, watch, now)
+
+
+def is_late(hand: Hand, watch: Watch, now: float) -> bool:
+    """Whether notes have waited for 50 ms. They have not while somebody else takes them."""
+    if hand.writers != watch.writers or not (hand.acks or hand.notes):
+        watch.writers, watch.noted_at = hand.writers, None
+    if not hand.acks and not hand.notes:
+        return False
+    if watch.noted_at is None:
+        watch.noted_at = now
+    return now - watch.noted_at >= SOON or hand.abandoned
+
+
+def is_pending(hand: Hand) -> bool:
+    """Whether anything is pending under the member's name."""
+    return bool(hand.in_hand or hand.held or hand.ahead or hand.undecided is not None) and hand.settings.ack != "none"
+
+
+def renewal_at(hand: Hand, watch: Watch) -> float:
+    """When all of it is to be renewed again."""
+    return max(hand.renewed_at, watch.renewed_at) + hand.settings.lease / 3
+
+
+def is_hoarding(hand: Hand, now: float) -> bool:
+    """Whether entries have waited for more than a second behind a running handler, so that they are better given back."""
+    waits = bool(hand.fresh or hand.taken or hand.ahead) and hand.prefetch.fixed is None and hand.settings.ack != "none"
+    return waits and now - hand.filled_at > PATIENCE and (hand.current is not None or bool(hand.running))
+
+
+def is_left(hand: Hand) -> bool:
+    """Whether a loop was left with entries in hand, or read ahead behind them."""
+    return hand.state == "ready" and bool(hand.fresh or hand.taken or hand.ahead)
+
+
+def letting_go(hand: Hand) -> Exchange[None]:
+    """Give back what waits, on the reading line; it is looked for again before anything new is read: a lone member keeps the stream's order."""
+    yield from collecting(hand)
+    giving_back(hand)
+    hand.poll_at = yield Now()
+
+
+def rest(hand: Hand, watch: Watch, now: float) -> float | None:
+    """Seconds until something is due."""
+    ends = []
+    if hand.acks or hand.notes:
+        ends.append((now if watch.noted_at is None else watch.noted_at) + SOON)
+    if is_pending(hand):
+        ends.append(renewal_at(hand, watch))
+    if hand.seated or hand.long:
+        ends.append(watch.renewed_at + hand.settings.lease / 3)
+    if (hand.fresh or hand.taken or hand.ahead) and hand.prefetch.fixed is None:
+        ends.append(max(hand.filled_at + PATIENCE, now + PATIENCE / 4))
+    return max(0.001, min(ends) - now) if ends else None

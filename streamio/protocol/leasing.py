@@ -1,0 +1,41 @@
+"""Leases: all that is pending under a member's name is renewed by name, because what was read ahead lies unread and has no known ids."""
+
+from __future__ import annotations
+
+from ..commands import renew, seat
+from ..effects import Emit, Exchange, Line
+from ..errors import GroupFull
+from .asking import ask
+from .hand import Hand
+
+PAGE = 1000
+
+
+def renewing(hand: Hand, line: Line) -> Exchange[set[str]]:
+    """Renew all that is pending under my name, on a line that owes nothing; the ids."""
+    s = hand.settings
+    start, mine = "-", set()
+    while start:
+        page = yield from ask(line, renew(s.topic, s.group, s.me, start))
+        mine.update(page)
+        start = f"({page[-1]}" if len(page) == PAGE else ""
+    return mine
+
+
+def dropping(hand: Hand, mine: set[str]) -> Exchange[None]:
+    """Drop what waits in hand and is not mine any more, unstarted (rule R2)."""
+    gone = [message for message in (*hand.taken, *hand.fresh) if message.id not in mine]
+    for message in gone:
+        (hand.taken if message in hand.taken else hand.fresh).remove(message)
+    if gone:
+        yield Emit(hand.event("lease_lost", ids=[message.id for message in gone], count=len(gone)))
+
+
+def seating(hand: Hand, line: Line) -> Exchange[None]:
+    """Take, or keep, one of the group's `max` places."""
+    s = hand.settings
+    if s.max is None:
+        return
+    hand.seated = yield from ask(line, seat(s.places, s.me, s.max, s.lease))
+    if not hand.seated:
+        raise GroupFull(s.topic, s.group, s.max)

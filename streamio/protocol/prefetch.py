@@ -1,0 +1,62 @@
+"""How much to read at a time.
+
+`prefetch="auto"` starts at one entry, at most doubles from batch to batch, and aims at 100 ms of work over all free slots; it falls
+back at once when an entry takes longer, because the last time counts as much as the mean. A number is the user's own upper bound on
+what lies in hand beside the running entries.
+"""
+
+from __future__ import annotations
+
+MOST = 1000  # entries in hand, the batch that is read ahead included
+BYTES = 8_000_000
+WORK = 0.1  # seconds of work to have in hand
+QUICK = 0.05  # seconds: a batch that is over sooner is worth reading ahead behind
+DECAY = 0.7
+
+
+class Prefetch:
+    """The learner of one member."""
+
+    def __init__(self, prefetch: int | str, concurrency: int) -> None:
+        self.fixed = None if prefetch == "auto" else int(prefetch)
+        self.concurrency = concurrency
+        self.mean: float | None = None  # seconds of one entry; None before the first measurement
+        self.size = 0  # bytes of one entry
+        self.last = 1  # how many entries the last read asked for
+
+    @property
+    def most(self) -> int:
+        """How many entries may be in hand at once, running or waiting."""
+        return MOST if self.fixed is None else self.concurrency + self.fixed
+
+    def took(self, entries: int, seconds: float) -> None:
+        """So many entries took so long, one after the other."""
+        if entries:
+            each = seconds / entries
+            self.mean = each if self.mean is None else max(each, DECAY * self.mean + (1 - DECAY) * each)
+
+    def weighed(self, size: int) -> None:
+        """An entry of the last batch had this many characters."""
+        self.size = max(size, self.size // 2)
+
+    def wanted(self) -> int:
+        """How many entries in hand would be about 100 ms of work."""
+        if self.mean is None:
+            return self.concurrency
+        return max(self.concurrency, int(WORK * self.concurrency / max(self.mean, 1e-7)))
+
+    def count(self, in_hand: int) -> int:
+        """How many entries the next read should bring, 0 where there is no room. Reading ahead leaves half of the room to the batch in hand."""
+        room = self.most - in_hand
+        if self.fixed is not None:
+            return min(room, max(self.concurrency, self.most // 2)) if self.most > 1 else room
+        best = min(self.wanted() - in_hand, MOST // 2, 2 * self.last, BYTES // (self.size or 1))
+        return max(0, min(max(best, 1 if not in_hand else 0), room))
+
+    def asked(self, count: int) -> None:
+        """A read asked for so many."""
+        self.last = max(count, 1)
+
+    def is_quick(self, entries: int) -> bool:
+        """Whether so many entries are expected to be over in less than 50 ms."""
+        return self.mean is not None and self.mean * entries / self.concurrency < QUICK

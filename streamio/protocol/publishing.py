@@ -1,0 +1,66 @@
+"""Writing entries. A write is sent once: where its reply is lost, that is said (`PublishUncertain`), and nothing is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import MovedError, ResponseError
+
+from ..commands import xadd
+from ..effects import Call, Exchange, Now, Redirect, Words
+from ..errors import PublishStopped, PublishUncertain, Unanswered
+from ..ids import split
+from ..retention import Retention
+from .asking import MOVES, fine
+
+BATCH = 500  # entries in one write
+BATCH_BYTES = 1_000_000
+
+
+class Publisher:
+    """What publishing to one topic needs: its key, its retention, and the server's time as its last id told it."""
+
+    def __init__(self, topic: str, retention: Retention) -> None:
+        self.topic, self.retention, self.server_time = topic, retention, 0
+
+    def publishing(self, fields: Words, entry_id: str) -> Exchange[str]:
+        """The id of the entry, written now."""
+        words = yield from self.retaining()
+        (reply,) = yield from self.sending([xadd(self.topic, words, entry_id, fields).words], [])
+        return self.learned(str(fine(reply, ("XADD", self.topic))))
+
+    def publishing_batch(self, batch: Sequence[Words], done: list[str]) -> Exchange[None]:
+        """Write these entries; their ids are appended to `done`."""
+        words = yield from self.retaining()
+        first = len(done)
+        replies = yield from self.sending([xadd(self.topic, words, "*", fields).words for fields in batch], done)
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise PublishStopped(done, first) from reply
+            done.append(str(reply))
+        if done:
+            self.learned(done[-1])
+
+    def sending(self, commands: Sequence[Words], done: list[str]) -> Exchange[list[Any]]:
+        """The replies; a moved key is followed, because a redirected write was not done."""
+        for _ in range(MOVES):
+            try:
+                replies: list[Any] = yield Call(commands)
+            except Unanswered as broken:
+                done += [str(reply) for reply in broken.replies if not isinstance(reply, ResponseError)]
+                raise PublishUncertain(self.topic, done, len(done)) from broken.cause
+            if not isinstance(replies[0], MovedError):
+                break
+            yield Redirect(replies[0].host, replies[0].port)
+        return replies
+
+    def retaining(self) -> Exchange[Words]:
+        """XADD's words for the retention."""
+        now: float = yield Now(wall=True)
+        return self.retention.words(self.server_time or round(now * 1000))
+
+    def learned(self, entry_id: str) -> str:
+        """The id, which also tells the server's time."""
+        self.server_time = split(entry_id)[0]
+        return entry_id

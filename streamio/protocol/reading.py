@@ -1,0 +1,219 @@
+"""The next message: the heart of every loop. `next_message` is short-lived; what lasts is in `Hand`.
+
+In one turn, in this order, each only where it is due (rule R5): settle, count starts, own entries, waiting entries, claims, read.
+
+* Overlap: behind a full batch that is expected to be over in less than 50 ms, the next read is written before the batch is handled, together
+  with the acknowledgements of the one before. The server fetches while Python handles.
+* Otherwise: handle, then acknowledgements and a blocking read in one write.
+* A blocking read lasts until the next timer at most, and a third of a lease at most.
+* Flags are looked at after every turn; a read is never cancelled (rule R4).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+
+from ..commands import read_entries, xinfo_stream, xread, xreadgroup
+from ..effects import Drop, Emit, Exchange, Now, Rest
+from ..errors import SetupError
+from .asking import ask, moved
+from .groups import is_lost
+from .hand import Hand
+from .leasing import dropping, renewing
+from .owing import collecting, writing
+from .recovering import losing_line, recovering, regrouping
+from .settling import sending_notes
+from .taking import claiming, opened, starting, taking_due, taking_own
+
+BROKEN = (ConnectionError, TimeoutError, OSError)
+
+
+def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
+    """The next message to run, or None where the member stops or none came until then."""
+    now: float = yield Now()
+    measuring(hand, now)
+    hand.dry = False
+    while not hand.stopping:
+        try:
+            message = yield from turning(hand, until)
+        except (*BROKEN, ResponseError) as error:
+            hand.trouble = error
+            continue
+        now = yield Now()
+        if message is not None:
+            hand.work_began, hand.work_count = now, hand.handled + hand.failures
+            return message
+        if until is not None and now >= until and (hand.dry or hand.paused or hand.down_since is not None):
+            return None
+    return None
+
+
+def measuring(hand: Hand, now: float) -> None:
+    """Learn from the time since the last hand-out: handlers that run inside each other's time are measured by whoever runs them."""
+    done = hand.handled + hand.failures - hand.work_count
+    if hand.work_began is not None and done and hand.settings.concurrency == 1:
+        hand.prefetch.took(done, now - hand.work_began)
+    hand.work_began = None
+
+
+def turning(hand: Hand, until: float | None) -> Exchange[Any]:
+    """One turn: a message, or None where the turn did something else."""
+    if hand.trouble is not None:
+        yield from answering(hand)
+    elif hand.down_since is not None:
+        yield from recovering(hand)
+    elif hand.paused:
+        yield from pausing(hand, until)
+    elif hand.alone and hand.running:
+        yield Rest(None)
+    elif hand.taken or hand.fresh:
+        return (yield from picking(hand))
+    else:
+        yield from fetching(hand, until)
+    return None
+
+
+def picking(hand: Hand) -> Exchange[Any]:
+    """A message in hand that may start, redelivered ones first; None where it may not after all."""
+    now: float = yield Now()
+    if now - hand.renewed_at > hand.settings.lease:
+        yield from verifying(hand, now)
+    hand.alone = False
+    if hand.taken:
+        return (yield from starting(hand))
+    return hand.fresh.popleft() if hand.fresh else None
+
+
+def verifying(hand: Hand, now: float) -> Exchange[None]:
+    """No renewal for a lease (the process was frozen): what is not mine any more is dropped unstarted (rule R2)."""
+    yield from collecting(hand)
+    mine = yield from renewing(hand, hand.reading)
+    hand.renewed_at = now
+    yield from dropping(hand, mine)
+
+
+def fetching(hand: Hand, until: float | None) -> Exchange[None]:
+    """Get something into the hand: what is owed, what is due, or news."""
+    if hand.owed:
+        yield from collecting(hand)
+        yield from reading_ahead(hand)
+        return
+    if hand.notes:
+        yield from sending_notes(hand, hand.reading)
+    now: float = yield Now()
+    if hand.own is not None:
+        yield from taking_own(hand)
+    elif now >= hand.poll_at:
+        yield from taking_due(hand, now)
+    elif now >= hand.claim_at and not hand.claimed_last:
+        hand.claimed_last = True
+        yield from claiming(hand, now)
+    else:
+        hand.claimed_last = False
+        yield from reading(hand, patience(hand, now, until))
+        yield from collecting(hand)
+        yield from reading_ahead(hand)
+
+
+def patience(hand: Hand, now: float, until: float | None) -> float | None:
+    """How long the next read may block; None: not at all."""
+    s = hand.settings
+    ends = [now + s.block, now + s.lease / 3, hand.poll_at, hand.claim_at, *([] if until is None else [until])]
+    wait = min(ends) - now
+    return wait if wait > 0 and not hand.halted else None
+
+
+def reading(hand: Hand, block: float | None) -> Exchange[None]:
+    """Write the acknowledgements noted so far and a read for as much as there is room for."""
+    s = hand.settings
+    if block is not None and not hand.reading.blocks:
+        yield from waiting(hand, block)
+        if hand.fresh:
+            return
+        block = None
+    count = max(1, hand.prefetch.count(hand.in_hand)) if hand.limit is None else hand.limit
+    hand.prefetch.asked(count)
+    asked_at: float = yield Now()
+    words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
+    yield from writing(hand, [(words, arrived, (count, asked_at))])
+
+
+def reading_ahead(hand: Hand) -> Exchange[None]:
+    """Write the next read before the batch in hand is handled, where that batch was full and is expected to be over soon."""
+    if not hand.full or hand.owed or hand.taken or hand.halted or hand.limit is not None:
+        return
+    now: float = yield Now()
+    if now < min(hand.poll_at, hand.claim_at) and hand.prefetch.is_quick(len(hand.fresh)) and hand.prefetch.count(hand.in_hand) > 0:
+        yield from reading(hand, None)
+        hand.ahead = True
+
+
+def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
+    """A batch of new entries. Their lease began when the read was written, not when the reply came."""
+    count, asked_at = asked
+    hand.full = hand.ahead = False
+    if isinstance(reply, RedisError):
+        raise reply
+    batch = read_entries(reply)
+    hand.dry = not batch
+    if not batch:
+        return
+    if not hand.in_hand:
+        hand.renewed_at = asked_at
+    hand.filled_at = yield Now()
+    make = hand.make
+    messages = [make(entry_id, flat, hand) for entry_id, flat in batch]
+    if not hand.settings.codec.cannot_fail:
+        messages = [message for message in messages if opened(hand, message)]
+    hand.fresh.extend(messages)
+    hand.full = len(batch) == count
+    hand.prefetch.weighed(max(sum(map(len, batch[0][1])), sum(map(len, batch[-1][1]))))
+    if hand.asleep:
+        hand.bell.ring()
+
+
+def waiting(hand: Hand, block: float) -> Exchange[None]:
+    """Wait for news where XREADGROUP cannot (the embedded server): the last id is taken before the group is read, so nothing slips between."""
+    s = hand.settings
+    yield from collecting(hand)
+    facts = yield from ask(hand.reading, xinfo_stream(s.topic))
+    yield from reading(hand, None)
+    yield from collecting(hand)
+    if not hand.fresh and not hand.notes:
+        yield from ask(hand.reading, xread(s.topic, facts["last-generated-id"], 1, block))
+
+
+def answering(hand: Hand) -> Exchange[None]:
+    """What went wrong in the last turn: a lost group is made again, a broken line or a moved key is followed, all else is the user's to see."""
+    error, hand.trouble = hand.trouble, None
+    if isinstance(error, BROKEN) or moved(error):
+        yield from losing_line(hand, error)
+        return
+    hand.forget_owed()
+    yield Drop(hand.reading)
+    if not is_lost(error):
+        raise SetupError(f"topic {hand.settings.topic!r}, group {hand.settings.group!r}: {error}") from error
+    yield from regrouping(hand, error)
+
+
+def pausing(hand: Hand, until: float | None) -> Exchange[None]:
+    """Give back what has not started, settle, and wait to be woken."""
+    yield from collecting(hand)
+    giving_back(hand)
+    yield from sending_notes(hand, hand.reading)
+    yield from writing(hand, [])
+    yield from collecting(hand)
+    now: float = yield Now()
+    yield Rest(None if until is None else max(0.0, until - now))
+
+
+def giving_back(hand: Hand) -> int:
+    """Note that what has not started is to wait, uncounted, for whoever is free; how many there were."""
+    count = 0
+    for queue in (hand.taken, hand.fresh):
+        while queue:
+            message = queue.popleft()
+            count += hand.park(message, 0.0, message.before)
+    return count

@@ -1,0 +1,159 @@
+"""Settlements on their way to the server: acknowledgements in one XACK, entries that wait in one script, dead letters one by one.
+
+Rule R1: a note is taken by one writer, and goes back when its write or its reply fails. `XACK` answering 0 is success.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+from redis.exceptions import ResponseError
+
+from ..commands import Command, park, ran, xack
+from ..effects import Emit, Exchange, Line, Now
+from ..errors import SetupError
+from ..keys import WAITING
+from ..scripts import BURY
+from .asking import ask
+from .groups import is_lost
+from .hand import Burial, Hand, Note, Parking
+
+PAGE = 500  # entries in one command
+DEAD_LETTERS = 100_000  # how many a group keeps, about
+
+
+def sending(hand: Hand, line: Line) -> Exchange[None]:
+    """Bring all notes to the server, on a line that owes nothing."""
+    yield from sending_acks(hand, line)
+    yield from sending_notes(hand, line)
+
+
+def sending_acks(hand: Hand, line: Line) -> Exchange[None]:
+    """Acknowledge what is noted."""
+    ids = hand.take_acks()
+    hand.flying.extend(ids)
+    try:
+        while ids:
+            yield from ask(line, Command(xack(hand.settings.topic, hand.settings.group, ids[:PAGE]), int))
+            landed(hand, ids[:PAGE])
+            del ids[:PAGE]
+    except BaseException:
+        hand.put_back(ids)
+        landed(hand, ids)
+        raise
+
+
+def sending_notes(hand: Hand, line: Line) -> Exchange[None]:
+    """Park and bury what is noted."""
+    notes = hand.take_notes()
+    hand.flying.extend(entry_of(note) for note in notes)
+    try:
+        while notes:
+            page = leading(notes)
+            if isinstance(page[0], Burial):
+                yield from burying(hand, line, page[0])
+            else:
+                yield from parking(hand, line, [note for note in page if isinstance(note, Parking)])
+            landed(hand, map(entry_of, page))
+            del notes[: len(page)]
+    except (ResponseError, SetupError) as error:
+        landed(hand, map(entry_of, notes))
+        yield from refused(hand, notes, error)
+    except BaseException:
+        hand.put_back(notes=reversed(notes))
+        landed(hand, map(entry_of, notes))
+        raise
+
+
+def refused(hand: Hand, notes: list[Note], error: Exception) -> Exchange[None]:
+    """The server refused: a lost group has nothing to settle; else the note's entry waits for a lease and the others go back."""
+    if is_lost(error):
+        return
+    first, *others = notes
+    hand.put_back(notes=reversed(others))
+    if isinstance(first, Burial):
+        hand.notes.append(Parking(first.message.id, hand.settings.lease, first.message.deliveries))
+    yield Emit(hand.event("error", error=error, ids=[entry_of(first)]))
+
+
+def entry_of(note: Note) -> str:
+    """The id of the entry that a note is about."""
+    return note.id if isinstance(note, Parking) else note.message.id
+
+
+def landed(hand: Hand, ids: Iterable[str]) -> None:
+    """These are in flight no more."""
+    for entry_id in ids:
+        hand.flying.remove(entry_id)
+
+
+def leading(notes: list[Note]) -> list[Note]:
+    """The first burial, or all parkings before the first burial, a page at most."""
+    if isinstance(notes[0], Burial):
+        return notes[:1]
+    end = next((i for i, note in enumerate(notes) if isinstance(note, Burial)), len(notes))
+    return notes[: min(end, PAGE)]
+
+
+def parking(hand: Hand, line: Line, notes: list[Parking]) -> Exchange[None]:
+    """Let the entries wait under the parking consumer; a wait longer than the lease is remembered, to be parked again before it ends."""
+    s = hand.settings
+    now: float = yield Now()
+    rows = [(note.id, max(0.0, s.lease - note.delay), "", note.deliveries) for note in notes]
+    parked = set((yield from ask(line, park(s.topic, s.group, s.me, WAITING, rows))))
+    for note in notes:
+        if note.id in parked:
+            remember(hand, note, now)
+        elif s.ack != "none":
+            yield Emit(hand.event("lease_lost", ids=[note.id]))
+
+
+def remember(hand: Hand, note: Parking, now: float) -> None:
+    """Look at the waiting entries again when this one is due."""
+    if not note.wanted:
+        return
+    hand.timers.append(now + note.delay)
+    hand.timers.sort()
+    hand.poll_at = min(hand.poll_at, now + note.delay)
+    if note.delay > hand.settings.lease:
+        hand.long[note.id] = (now + note.delay, note.deliveries)
+
+
+def parking_again(hand: Hand, line: Line, now: float) -> Exchange[None]:
+    """Keep the waits that are longer than a lease from ending early."""
+    s = hand.settings
+    rows = [(i, max(0.0, s.lease - (due - now)), str(n), n) for i, (due, n) in list(hand.long.items())]
+    while rows:
+        page, rows = rows[:PAGE], rows[PAGE:]
+        parked = set((yield from ask(line, park(s.topic, s.group, WAITING, WAITING, page))))
+        for entry_id in [row[0] for row in page]:
+            if entry_id not in parked or hand.long[entry_id][0] - now <= s.lease:
+                hand.long.pop(entry_id, None)
+
+
+def burying(hand: Hand, line: Line, note: Burial) -> Exchange[None]:
+    """Write the dead letter and acknowledge the entry, in one step, where this member still owns it."""
+    s, message = hand.settings, note.message
+    args = (s.group, s.me, message.id, str(DEAD_LETTERS), *dead_letter(hand, note))
+    letter = yield from ask(line, ran(BURY, (s.topic, s.dead_letters), args, str))
+    name = "buried" if letter else "lease_lost"
+    hand.buried += bool(letter)
+    yield Emit(hand.event(name, message=message, reason=note.reason, error=note.error, ids=[message.id]))
+
+
+def dead_letter(hand: Hand, note: Burial) -> list[str]:
+    """The dead letter's fields: eight of ours, always in this order, then the entry's own, byte for byte."""
+    message, error = note.message, note.error
+    trace = "".join(traceback.format_exception(error))[-4000:] if error is not None else ""
+    facts = {
+        "dead:id": message.id,
+        "dead:group": hand.settings.group,
+        "dead:consumer": hand.settings.me,
+        "dead:deliveries": str(message.deliveries),
+        "dead:reason": note.reason,
+        "dead:error": "" if error is None else f"{type(error).__name__}: {error}"[:1000],
+        "dead:traceback": trace,
+        "dead:topic": hand.settings.topic,
+    }
+    return [*(word for row in facts.items() for word in row), *message._flat]

@@ -1,0 +1,162 @@
+"""Entries that were delivered before: one's own after a restart or an outage, those that wait, those of members gone silent.
+
+The counting rules (a first read counts one, on the server):
+
+1. Taking never counts. A redelivery is counted when it starts, and the server has answered before the handler runs.
+2. Where an entry was found tells what may be thought of it. What waited under the parking consumer failed in order. What was pending
+   under a dead member's name, or under one's own from an earlier life, is an *orphan*: it may have killed its process.
+3. An orphan on its last permitted delivery runs alone. So nobody is buried as poison who did not run alone.
+4. An entry that is found with all its deliveries used is buried: an orphan as `poison`, else as `failed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from ..commands import Taken, count_start, take, xinfo_consumers
+from ..effects import Emit, Exchange, Now, Rest
+from ..keys import WAITING
+from .asking import ask
+from .groups import is_lost
+from .hand import Hand
+from .owing import collecting, writing
+
+PAGE = 100
+
+
+def taking_own(hand: Hand) -> Exchange[None]:
+    """The next page of what is pending under my name and not in hand: from an earlier life, or from a reply that was lost."""
+    s = hand.settings
+    known = hand.known()
+    page: Taken = yield from ask(hand.reading, take(s.topic, s.group, s.me, s.me, 0, hand.own or "-", PAGE))
+    hand.own = f"({page.last}" if len(page.entries) + len(page.gone) == PAGE else None
+    yield from adopting(hand, page, known, orphans=True)
+
+
+def taking_due(hand: Hand, now: float) -> Exchange[None]:
+    """What waits under the parking consumer and is due, as much as there is room for."""
+    s = hand.settings
+    count = room(hand)
+    hand.timers = [due for due in hand.timers if due > now]
+    hand.poll_at = min([now + s.block, *hand.timers[:1]])
+    page: Taken = yield from ask(hand.reading, take(s.topic, s.group, s.me, WAITING, s.lease, "-", count))
+    if len(page.entries) + len(page.gone) == count:
+        hand.poll_at = now
+    yield from adopting(hand, page, set(), orphans=False)
+
+
+def claiming(hand: Hand, now: float) -> Exchange[None]:
+    """A page of what is pending under the names of silent members. More than a page is taken next time, which is then soon."""
+    s = hand.settings
+    hand.claim_at = now + s.claim_interval
+    count = room(hand)
+    for name in (yield from silent(hand)):
+        start = hand.cursors.pop(name, "-")
+        page: Taken = yield from ask(hand.reading, take(s.topic, s.group, s.me, name, s.lease, start, count))
+        if len(page.entries) + len(page.gone) == count:
+            hand.cursors[name] = f"({page.last}"
+            hand.claim_at = now
+        yield from adopting(hand, page, set(), orphans=True)
+        count -= len(page.entries)
+        if page.entries:
+            hand.claims += len(page.entries)
+            yield Emit(hand.event("claimed", ids=[entry[0] for entry in page.entries], count=len(page.entries), reason=name))
+        if count <= 0:
+            hand.claim_at = now
+            return
+
+
+def silent(hand: Hand) -> Exchange[list[str]]:
+    """The members that said nothing for a lease and have something pending."""
+    s = hand.settings
+    consumers = yield from ask(hand.reading, xinfo_consumers(s.topic, s.group))
+    return [each.name for each in consumers if each.pending and each.idle >= s.lease and each.name not in (s.me, WAITING)]
+
+
+def room(hand: Hand) -> int:
+    """How many entries to take at once: about what the next read would bring."""
+    if hand.limit is not None:
+        return min(PAGE, hand.limit)
+    return max(1, min(PAGE, hand.prefetch.count(hand.in_hand)))
+
+
+def adopting(hand: Hand, page: Taken, known: set[str], orphans: bool) -> Exchange[None]:
+    """Put what was taken in hand, or to the dead letters where its deliveries are used up."""
+    if page.gone:
+        yield Emit(hand.event("missing", ids=page.gone, count=len(page.gone)))
+    if not hand.in_hand:
+        hand.renewed_at = yield Now()
+    for entry_id, flat, deliveries in page.entries:
+        if entry_id in known:
+            continue
+        hand.long.pop(entry_id, None)
+        message = hand.redelivered(entry_id, flat, hand, deliveries, orphans)
+        if deliveries >= hand.settings.retry.max_deliveries:
+            message.start(deliveries)
+            hand.bury(message, "poison" if orphans else "failed")
+        elif opened(hand, message):
+            hand.taken.append(message)
+
+
+def opened(hand: Hand, message: Any) -> bool:
+    """Whether the payload decodes; else it is buried. The flat codec decodes when looked at, because it cannot fail."""
+    if hand.settings.codec.cannot_fail:
+        return True
+    try:
+        _ = message.data
+    except Exception as error:
+        hand.bury(message, "undecodable", error)
+        return False
+    return True
+
+
+def starting(hand: Hand) -> Exchange[Any]:
+    """The next redelivered message, counted; None where it was gone."""
+    message = hand.taken[0]
+    alone = message.orphan and message.before + 1 >= hand.settings.retry.max_deliveries
+    if alone and hand.running:
+        yield Rest(None)
+        return None
+    if not message.counted:
+        yield from counting(hand, [message] if alone else countable(hand))
+    if not hand.taken or hand.taken[0] is not message:
+        return None
+    hand.alone = alone
+    return hand.taken.popleft()
+
+
+def countable(hand: Hand) -> list[Any]:
+    """The messages at the head whose start may be counted in one write: none of them on its last delivery but the first one."""
+    most = hand.settings.retry.max_deliveries
+    found = [hand.taken[0]]
+    for message in list(hand.taken)[1:PAGE]:
+        if message.counted or message.before + 2 >= most:
+            break
+        found.append(message)
+    return found
+
+
+def counting(hand: Hand, messages: list[Any]) -> Exchange[None]:
+    """Count the start of these deliveries, and bring all acknowledgements noted so far to the server in the same write."""
+    s = hand.settings
+    yield from writing(
+        hand, [(count_start(s.topic, s.group, s.me, message.id, message.before + 1), started, message) for message in messages]
+    )
+    yield from collecting(hand)
+
+
+def started(hand: Hand, message: Any, reply: Any) -> Exchange[None]:
+    """The server's answer to a counted start: nothing where the entry was deleted meanwhile."""
+    if isinstance(reply, ResponseError):
+        if not is_lost(reply):
+            raise reply
+        reply = []
+    if reply:
+        message.start(message.before + 1)
+    elif message in hand.taken:
+        hand.taken.remove(message)
+        yield Emit(hand.event("missing", ids=[message.id], count=1))
+
+

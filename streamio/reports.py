@@ -1,0 +1,137 @@
+"""What `info()`, `consumers()`, `pending()`, `trim()` and the lifecycle tell: frozen dataclasses. Times are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .ids import published_at
+
+
+@dataclass(frozen=True)
+class TopicInfo:
+    """A stream as the server describes it. A stream that does not exist has length 0 and no ids."""
+
+    name: str
+    length: int
+    groups: int
+    first_id: str | None
+    last_id: str | None
+    last_generated_id: str
+    entries_added: int | None
+
+
+@dataclass(frozen=True)
+class GroupInfo:
+    """A consumer group.
+
+    consumers       its members (the parking consumer is not one)
+    pending         entries delivered and not acknowledged yet, those that wait included
+    waiting         those of them that are in nobody's hand: retries, nacks and what was given back
+    lag             entries not delivered yet; None where the server does not know
+    short           how many members are missing to the group's `min`
+    """
+
+    name: str
+    topic: str
+    consumers: int
+    pending: int
+    waiting: int
+    last_delivered_id: str
+    entries_read: int | None
+    lag: int | None
+    short: int
+
+
+@dataclass(frozen=True)
+class ConsumerInfo:
+    """A member as the server knows it: entries pending under its name, seconds since it last spoke, and since it last got something (servers >= 7.2)."""
+
+    name: str
+    pending: int
+    idle: float
+    inactive: float | None
+
+
+@dataclass(frozen=True)
+class PendingEntry:
+    """An entry delivered and not acknowledged yet: whose it is (`~waiting`: nobody's), for how long, and how often it was delivered."""
+
+    id: str
+    consumer: str
+    idle: float
+    deliveries: int
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What keeps `trim(acked=True)` from removing more: the group, and the oldest id it still needs."""
+
+    group: str
+    oldest: str
+
+    @property
+    def since(self) -> datetime:
+        """When the oldest entry that the group still needs was published, in UTC."""
+        return published_at(self.oldest)
+
+
+@dataclass(frozen=True)
+class TrimResult:
+    """How many entries were removed, and which group held the rest back (None: none did)."""
+
+    removed: int
+    held_by: Holder | None = None
+
+
+@dataclass(frozen=True)
+class MemberInfo:
+    """A member of this process.
+
+    state           new, ready, listening, iterating, stopped or closed
+    waiting         entries in hand that have not started; running: those that have
+    notes           settlements not sent yet
+    prefetch        how many entries the next read may bring
+    handled, failed, claimed   counts since the member was made
+    connections     how many connections it holds (0 to 2)
+    """
+
+    id: str
+    group: str
+    topic: str
+    state: str
+    waiting: int
+    running: int
+    notes: int
+    prefetch: int
+    handled: int
+    failed: int
+    claimed: int
+    connections: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a member, given to its lifecycle listeners.
+
+    `name` is one of `EVENTS`; the other attributes are set where they make sense: the message and the seconds its handlers took,
+    the error, a reason, the ids or the count of the entries meant, the seconds until a retry.
+    """
+
+    name: str
+    member: str
+    message: Any = None
+    duration: float | None = None
+    error: BaseException | None = None
+    reason: str | None = None
+    ids: Sequence[str] = ()
+    count: int | None = None
+    delay: float | None = None
+
+
+EVENTS = frozenset(
+    "started succeeded failed retrying buried unhandled claimed missing skipped lease_lost group_created "
+    "disconnected reconnected lagging error stopped".split()
+)

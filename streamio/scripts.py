@@ -1,0 +1,164 @@
+"""The Lua that ownership needs: each body is one atomic step on the server, on every server, the embedded one too.
+
+WATCH sees neither XACK nor XCLAIM (redis-server 7.0.15), so MULTI is no substitute. Rules of the bodies:
+
+1. Whatever takes, renews, parks or buries checks the owner in the same step.
+2. Lua does not roll back: an acknowledgement is the last command of its body, output comes before it.
+3. Taking never raises a delivery count (`RETRYCOUNT` is set to what it was).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha1
+
+from .effects import Words
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua body and the digest the server keeps it by."""
+
+    body: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", sha1(self.body.encode()).hexdigest())
+
+    def by_digest(self, keys: Words, args: Words) -> Words:
+        """The words that run the script where the server knows it already."""
+        return ("EVALSHA", self.sha, str(len(keys)), *keys, *args)
+
+    def in_full(self, keys: Words, args: Words) -> Words:
+        """The words that run the script on a server that has not seen it."""
+        return ("EVAL", self.body, str(len(keys)), *keys, *args)
+
+
+# keys: stream; args: group, me, from, least idle (ms), first id, how many
+# -> {last id looked at or '', {{id, {field, value, ...}, deliveries, idle ms}, ...}, {id of each entry that is gone, ...}}
+TAKE = Script("""
+local key, group, me, from, idle = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local pending = redis.call('XPENDING', key, group, 'IDLE', idle, ARGV[5], '+', ARGV[6], from)
+local last, taken, gone = '', {}, {}
+for _, p in ipairs(pending) do
+  local id, deliveries = p[1], p[4]
+  last = id
+  local claimed = redis.call('XCLAIM', key, group, me, idle, id, 'RETRYCOUNT', deliveries)
+  if claimed[1] then
+    taken[#taken + 1] = {id, claimed[1][2], deliveries, p[3]}
+  else
+    redis.call('XACK', key, group, id)
+    gone[#gone + 1] = id
+  end
+end
+return {last, taken, gone}
+""")
+
+# keys: stream; args: group, me, first id -> the ids that are still mine, 1000 at most, each with its idle time at 0 again
+RENEW = Script("""
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], '+', 1000, ARGV[2])
+if #pending == 0 then return {} end
+local ids = {}
+for i, p in ipairs(pending) do ids[i] = p[1] end
+ids[#ids + 1] = 'JUSTID'
+redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, unpack(ids))
+ids[#ids] = nil
+return ids
+""")
+
+# keys: stream; args: group, owner, parking consumer, then (id, idle ms, deliveries it must have or '', deliveries to set) each
+# -> the ids that were the owner's and now wait under the parking consumer
+PARK = Script("""
+local key, group, owner, waiting, parked = KEYS[1], ARGV[1], ARGV[2], ARGV[3], {}
+for i = 4, #ARGV, 4 do
+  local id = ARGV[i]
+  local p = redis.call('XPENDING', key, group, id, id, 1, owner)[1]
+  if p and (ARGV[i + 2] == '' or tostring(p[4]) == ARGV[i + 2]) then
+    redis.call('XCLAIM', key, group, waiting, 0, id, 'IDLE', ARGV[i + 1], 'RETRYCOUNT', ARGV[i + 3], 'JUSTID')
+    parked[#parked + 1] = id
+  end
+end
+return parked
+""")
+
+# keys: stream, dead letters; args: group, owner, id, maxlen, fields and values of the dead letter -> its id, or '' where the entry is not the owner's
+BURY = Script("""
+local kind = redis.call('TYPE', KEYS[2])
+kind = kind.ok or kind
+if kind ~= 'none' and kind ~= 'stream' then
+  return redis.error_reply('WRONGTYPE the dead letters of this group need the key ' .. KEYS[2] .. ', which holds a ' .. kind)
+end
+if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then return '' end
+local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
+return id
+""")
+
+# keys: stream; args: group, name -> 1 where the consumer is gone, 0 where something is pending under its name
+LEAVE = Script("""
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
+redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+return 1
+""")
+
+# keys: the group's places (a sorted set of members by the time their lease ends); args: me, max, lease (ms) -> 1 where I have a place
+SEAT = Script("""
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+""")
+
+# keys: stream; args: 'MINID' | 'MAXLEN' | '', its threshold, '=' | '~', groups to ignore ...
+# -> {entries removed, group that held more back or '', the oldest id it needs}
+TRIM_ACKED = Script("""
+local key, how, limit, exactly = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local ignored = {}
+for i = 4, #ARGV do ignored[ARGV[i]] = true end
+local function parts(id)
+  local time, sequence = string.match(id, '^(%d+)%-?(%d*)$')
+  return time, sequence == '' and '0' or sequence
+end
+local function less(a, b)
+  local at, as = parts(a)
+  local bt, bs = parts(b)
+  if at ~= bt then return #at < #bt or (#at == #bt and at < bt) end
+  return as ~= bs and (#as < #bs or (#as == #bs and as < bs))
+end
+if redis.call('EXISTS', key) == 0 then return {0, '', ''} end
+local floor, holder
+for _, raw in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+  local group = {}
+  for i = 1, #raw, 2 do group[raw[i]] = raw[i + 1] end
+  if not ignored[group['name']] then
+    local oldest = redis.call('XPENDING', key, group['name'])[2]
+    if not oldest then
+      local time, sequence = parts(group['last-delivered-id'])
+      oldest = #sequence < 16 and time .. '-' .. string.format('%d', sequence + 1) or time .. '-' .. sequence
+    end
+    if not floor or less(oldest, floor) then floor, holder = oldest, group['name'] end
+  end
+end
+if not floor then return {0, '', ''} end
+local threshold = floor
+if how == 'MINID' then
+  if not less(floor, limit) then threshold, holder = limit, '' end
+elseif how == 'MAXLEN' then
+  local surplus, start, seen = redis.call('XLEN', key) - limit, '-', 0
+  if surplus <= 0 then return {0, '', ''} end
+  while seen <= surplus do
+    local page = redis.call('XRANGE', key, start, '+', 'COUNT', math.min(1000, surplus - seen + 1))
+    if #page == 0 then break end
+    seen, start = seen + #page, '(' .. page[#page][1]
+    if not less(page[#page][1], floor) then break end
+  end
+  local edge = string.sub(start, 2)
+  if seen > surplus and not less(floor, edge) then threshold, holder = edge, '' end
+end
+local removed = redis.call('XTRIM', key, 'MINID', exactly, threshold)
+if holder ~= '' and redis.call('XLEN', key) == 0 then holder = '' end
+return {removed, holder, holder == '' and '' or floor}
+""")

@@ -1,0 +1,313 @@
+"""`Topic`: one stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from redis.typing import AsyncClientProtocol, SyncClientProtocol
+
+from .codec import Codec, FlatCodec, wire
+from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
+from .commands import xdel, xlen
+from .drivers import asyncio as asyncio_driver
+from .drivers import blocking as blocking_driver
+from .drivers.embedded import client_from
+from .drivers.source import Source
+from .effects import Do, Exchange, Now, Words
+from .entries import Entries
+from .errors import PublishStopped
+from .forking import closed_in_children
+from .ids import FIRST, ID, LAST, NEW, Duration, Position, position, seconds
+from .keys import checked
+from .message import Message, Origin
+from .protocol.asking import call
+from .protocol.inspecting import group_infos, topic_info, trimming, trimming_acked
+from .protocol.publishing import BATCH, Publisher
+from .protocol.replaying import History, Tail
+from .reports import GroupInfo, TopicInfo, TrimResult
+from .retention import Retention, checked_maxlen
+
+if TYPE_CHECKING:
+    from .group import ConsumerGroupTopic
+
+Item = tuple[str, Any] | Mapping[str, Any]
+
+
+@overload
+def from_url(url: str | None = None, *, asyncio: Literal[False] = False, **client_options: Any) -> SyncClientProtocol: ...
+@overload
+def from_url(url: str | None = None, *, asyncio: Literal[True], **client_options: Any) -> AsyncClientProtocol: ...
+def from_url(url: str | None = None, *, asyncio: bool = False, **client_options: Any) -> Any:
+    """A client for `redis://`, `rediss://`, `unix://` or `memory://name`; None: `$REDIS_URL`, else `redis://localhost:6379`."""
+    return client_from(url, asyncio, **client_options)
+
+
+class Topic(Coloured[C]):
+    """One stream. The client decides the colour: with a `redis.Redis` (or a URL) everything blocks, with a `redis.asyncio.Redis` it is awaited.
+
+    name      the stream's key
+    client    a client of redis-py, of either colour, a RedisCluster, a Sentinel's `master_for`, or a URL (`redis://`, `rediss://`, `unix://`,
+              `memory://name`). None: `$REDIS_URL`, else `redis://localhost:6379`. It is never closed, changed or used itself: connections of
+              its kind are made beside it
+    codec     how data becomes fields (default: one field each, `FlatCodec`; for nested data `JSONCodec()`)
+    maxlen    keep about the newest so many entries, at each publish; older ones go, read or not
+    max_age   keep about what is younger (seconds or timedelta). Not together with `maxlen`: one XADD carries only one of them
+    """
+
+    @overload
+    def __init__(
+        self: Topic[Blocking], name: str, client: SyncClientProtocol | str | None = None, *,
+        codec: Codec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Topic[Asyncio], name: str, client: AsyncClientProtocol, *,
+        codec: Codec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+    ) -> None: ...  # fmt: skip
+    def __init__(self, name: str, client: Any = None, *, codec: Any = None, maxlen: Any = None, max_age: Any = None) -> None:
+        self.name = checked(name, "topic name")
+        self.codec: Codec = FlatCodec() if codec is None else codec
+        self._publisher = Publisher(name, Retention.of(maxlen, max_age))
+        self._owned = client_from(client, False) if client is None or isinstance(client, str) else None
+        source = Source(self._owned or client)
+        kind = asyncio_driver.Asyncio if source.asyncio else blocking_driver.Blocking
+        self._driver = kind(source, name)
+        self._closed = False
+        closed_in_children(self)
+
+    def __repr__(self) -> str:
+        return f"<Topic {self.name!r}>"
+
+    # -- writing ----------------------------------------------------------------------------------------------------------------------
+
+    @operation
+    def publish(
+        self, type: str, data: Any = None, *, headers: Mapping[str, Any] | None = None, entry_id: str = "*", **fields: Any
+    ) -> Exchange[str]:
+        """Add an entry; its id.
+
+        `data` and `fields` together are the payload. A key in both, or one that is the place of the type or of a header, is an error that
+        names it; None, nested values and lone surrogates are refused by name, too. Sent once: where the reply is lost, `PublishUncertain`.
+        """
+        self._check_open()
+        if entry_id != "*" and not (isinstance(entry_id, str) and ID.fullmatch(entry_id.removesuffix("-*") + "-0" * entry_id.endswith("-*"))):
+            raise ValueError(f"entry_id must be '*', '<ms>-*' or an id, not {entry_id!r}")
+        return (yield from self._publisher.publishing(self._wire(type, data, fields, headers), entry_id))
+
+    @operation
+    def publish_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> Exchange[list[str]]:
+        """Add many entries, pipelined in batches of 500; their ids, in order.
+
+        Items are `(type, data)` or mappings with `type`. asyncio objects take async iterables, too. Where it fails part way, the error
+        (`PublishStopped`, or `PublishUncertain` for a lost reply) carries the `ids` written so far and the `index` of the first that was not.
+        """
+        self._check_open()
+        done: list[str] = []
+        take = self._taker(items)
+        while found := (yield Do(take)):
+            batch, fault = self._encoded(found)
+            if batch:
+                yield from self._publisher.publishing_batch(batch, done)
+            if fault is not None:
+                raise PublishStopped(done, len(done)) from fault
+        return done
+
+    def _encoded(self, items: list[Any]) -> tuple[list[Words], Exception | None]:
+        """The items on the wire, up to the first that cannot be written, and what is wrong with that one."""
+        batch: list[Words] = []
+        try:
+            for item in items:
+                if isinstance(item, Exception):  # the iterable raised
+                    return batch, item
+                batch.append(self._wire_of(item))
+        except (TypeError, ValueError) as error:
+            return batch, error
+        return batch, None
+
+    def _taker(self, items: Any) -> Any:
+        """A function that gives the next items, 500 at most, in this object's colour; an error of the iterable stands as the last."""
+        if isinstance(items, AsyncIterable):
+            if not self._is_asyncio:
+                raise TypeError("publish_many of a blocking topic takes an iterable, not an async one")
+            source = aiter(items)
+            return lambda: _take_async(source)
+        if not isinstance(items, Iterable) or isinstance(items, (str, bytes, Mapping)):
+            raise TypeError(f"publish_many takes an iterable of (type, data) or of mappings with 'type', not {items!r}")
+        plain = iter(items)
+        if not self._is_asyncio:
+            return lambda: _take(plain)
+
+        async def take() -> list[Any]:
+            return _take(plain)
+
+        return take
+
+    def _wire_of(self, item: Any) -> Words:
+        if isinstance(item, Mapping):
+            if "type" not in item:
+                raise ValueError(f"an item of publish_many has no 'type': {item!r}")
+            return self._wire(item["type"], {name: value for name, value in item.items() if name != "type"}, {}, None)
+        if isinstance(item, tuple) and len(item) == 2:
+            return self._wire(item[0], item[1], {}, None)
+        raise TypeError(f"an item of publish_many must be (type, data) or a mapping with 'type', not {item!r}")
+
+    def _wire(self, type: str, data: Any, fields: dict[str, Any], headers: Mapping[str, Any] | None) -> Words:
+        if fields:
+            if data is not None and not isinstance(data, Mapping):
+                raise TypeError(f"fields ({', '.join(fields)}) can only be added to data that is a mapping, not to {data!r}")
+            twice = fields.keys() & (data or {}).keys()
+            if twice:
+                raise ValueError(f"field {sorted(twice)[0]!r} is in data and given as an argument, too")
+            data = {**(data or {}), **fields}
+        return wire(self.codec, type, {} if data is None else data, headers)
+
+    # -- reading without a group ------------------------------------------------------------------------------------------------------
+
+    def replay(
+        self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False
+    ) -> Entries[C, Message]:
+        """The stream's history, read lazily in pages, `count` entries at most; `reverse`: newest first.
+
+        `start` and `end` are entry ids, datetimes, or timedeltas meaning "so long ago"; both are part of what is read.
+        """
+        position(start, 0, "start")
+        position(end, 0, "end")
+        checked_count(count)
+        return Entries(self._driver, lambda: History(self.name, start, end, count, reverse, self._make).page, f"replay of {self.name!r}")
+
+    def tail(self, start: Position = NEW) -> Entries[C, Message]:
+        """What is added from now on (or above `start`), for ever, without a group: nothing is acknowledged, every reader sees all of it."""
+        position(start, 0, "start", (FIRST, NEW))
+        return Entries(self._driver, lambda: Tail(self.name, start, self._make).page, f"tail of {self.name!r}")
+
+    def _make(self, entry_id: str, flat: list[str]) -> Message:
+        return Message(entry_id, flat, Origin(self.name, self.codec))
+
+    # -- looking, trimming, deleting ----------------------------------------------------------------------------------------------------
+
+    @operation
+    def length(self) -> Exchange[int]:
+        """How many entries the stream holds."""
+        return (yield from call(xlen(self.name)))
+
+    @operation
+    def info(self) -> Exchange[TopicInfo]:
+        """The stream's facts; length 0 and no ids where it does not exist."""
+        return (yield from topic_info(self.name))
+
+    @operation
+    def groups(self) -> Exchange[list[GroupInfo]]:
+        """The facts of every consumer group of the stream."""
+        return (yield from group_infos(self.name))
+
+    @operation
+    def delete(self, *ids: str) -> Exchange[int]:
+        """Delete entries by id; how many there were."""
+        for entry_id in ids:
+            if not isinstance(entry_id, str) or not ID.fullmatch(entry_id):
+                raise ValueError(f"{entry_id!r} is no entry id")
+        return (yield from call(xdel(self.name, ids))) if ids else 0
+
+    @operation
+    def trim(
+        self, *, maxlen: int | None = None, max_age: Duration | None = None, minid: Position | None = None,
+        acked: bool = False, exact: bool = False, ignore: Sequence[str] = (),
+    ) -> Exchange[TrimResult]:  # fmt: skip
+        """Remove the oldest entries; how many went, and which group held more back.
+
+        maxlen, max_age, minid   keep the newest so many, what is younger, or what is not below this position; one of them
+        acked                    remove only what every group has acknowledged, all of it or down to the limit given. Without any group nothing
+                                 is removed: say `acked=False` for that
+        exact                    to the entry; otherwise whole nodes of the stream only, which is cheaper
+        ignore                   groups that `acked` is not to wait for
+        """
+        limits = [name for name, value in (("maxlen", maxlen), ("max_age", max_age), ("minid", minid)) if value is not None]
+        if len(limits) > 1 or not (limits or acked):
+            raise ValueError(f"trim takes one of maxlen, max_age and minid, not {' and '.join(limits) or 'none'} (or acked=True alone)")
+        if isinstance(ignore, str):
+            raise TypeError(f"ignore must be a list of group names, not {ignore!r}")
+        now: float = yield Now(wall=True)
+        how, threshold = "", ""
+        if maxlen is not None:
+            how, threshold = "MAXLEN", str(checked_maxlen(maxlen))
+        elif max_age is not None:
+            how, threshold = "MINID", str(max(0, round((now - seconds(max_age, "max_age")) * 1000)))
+        elif minid is not None:
+            how, threshold = "MINID", position(minid, round(now * 1000), "minid", ())
+        if acked:
+            return (yield from trimming_acked(self.name, how, threshold, exact, ignore))
+        return (yield from trimming(self.name, (how, "=" if exact else "~", threshold)))
+
+    # -- groups and closing -------------------------------------------------------------------------------------------------------------
+
+    def group(self, name: str, **options: Any) -> ConsumerGroupTopic[C]:
+        """This topic as the consumer group `name` sees it. Options are those of `ConsumerGroupTopic`."""
+        from .group import ConsumerGroupTopic
+
+        return ConsumerGroupTopic(self, name, **options)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the topic was closed."""
+        return self._closed
+
+    @operation
+    def close(self) -> Exchange[None]:
+        """Close the topic's own connections (and the client, where the topic made it from a URL). The caller's client stays open."""
+        self._closed = True
+        yield Do(self._driver.close)
+        if self._owned is not None:
+            self._owned.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError(f"topic {self.name!r} is closed")
+
+    def __enter__(self: Topic[Blocking]) -> Topic[Blocking]:
+        if self._driver.asyncio:
+            wrong(self, "with", "async with")
+        return self
+
+    def __exit__(self: Topic[Blocking], *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self: Topic[Asyncio]) -> Topic[Asyncio]:
+        if not self._driver.asyncio:
+            wrong(self, "async with", "with")
+        return self
+
+    async def __aexit__(self: Topic[Asyncio], *error: object) -> None:
+        await self.close()
+
+    def _after_fork(self) -> None:
+        self._driver.pool.clear()
+
+
+def checked_count(count: int | None) -> None:
+    """Refuse a count that is none."""
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+        raise ValueError(f"count must be a whole number, 0 or more, not {count!r}")
+
+
+def _take(items: Any) -> list[Any]:
+    found: list[Any] = []
+    try:
+        found.extend(islice(items, BATCH))
+    except Exception as error:
+        found.append(error)
+    return found
+
+
+async def _take_async(items: Any) -> list[Any]:
+    found: list[Any] = []
+    try:
+        while len(found) < BATCH:
+            found.append(await anext(items))
+    except StopAsyncIteration:
+        pass
+    except Exception as error:
+        found.append(error)
+    return found
+
