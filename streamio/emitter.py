@@ -40,10 +40,6 @@ class Once:
         return self.entry == entry
 
 
-class WithOnce(tuple[Listener, ...]):
-    """The listeners of a type where one of them is a `Once`: they differ from entry to entry."""
-
-
 class Handlers(EventEmitter):
     """Listeners for entries by type. `above` is an emitter whose listeners come first (a group, to its members)."""
 
@@ -51,7 +47,7 @@ class Handlers(EventEmitter):
         super().__init__()
         self._lock: Any = RLock()  # looking a type up takes the lock again
         self.above = above
-        self.table: dict[str, tuple[Listener, ...]] = {}
+        self.table: dict[str, Listener] = {}
         self.family: WeakSet[Handlers] = WeakSet() if above is None else above.family
         self.family.add(self)
 
@@ -106,13 +102,21 @@ class Handlers(EventEmitter):
 
     def listeners_of(self, type: str) -> tuple[Listener, ...]:
         """The listeners that an entry of this type is for, in the order in which they run."""
-        found = self.table.get(type)
-        if found is None:
-            if len(self.table) >= MOST_TYPES:
-                self.table.clear()
-            listeners = tuple(self._matching(type))
-            found = self.table[type] = WithOnce(listeners) if any(isinstance(each, Once) for each in listeners) else listeners
+        return tuple(self._matching(type))
+
+    def caller_of(self, type: str) -> Listener | None:
+        """One function that calls all listeners of this type, remembered in `table`; None where there are none, or where some are `once`."""
+        listeners = self.listeners_of(type)
+        if not listeners or any(isinstance(each, Once) for each in listeners):
+            return None
+        if len(self.table) >= MOST_TYPES:
+            self.table.clear()
+        found = self.table[type] = listeners[0] if len(listeners) == 1 else self.join(listeners)
         return found
+
+    def join(self, listeners: tuple[Listener, ...]) -> Listener:
+        """One function for several listeners; how they are called depends on the colour."""
+        raise NotImplementedError
 
     def listeners_for(self, type: str, entry: str) -> tuple[Listener, ...]:
         """As `listeners_of`, without the `once` listeners that are busy with another entry."""

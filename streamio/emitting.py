@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured
+from .drivers.workers import refuse_awaitable
 from .emitter import Handlers, Listener
 from .message import Message
 
@@ -78,6 +79,23 @@ class Emitting(Handlers, Coloured[C]):
         if inspect.iscoroutinefunction(function):
             raise TypeError("thread=True is for plain functions: a coroutine function runs on the event loop")
         return InThread(function)
+
+    def join(self, listeners: tuple[Listener, ...]) -> Listener:
+        """One function that runs the listeners in order; the first that raises ends it."""
+
+        def all_blocking(message: Message) -> None:
+            for listener in listeners:
+                result = listener(message)
+                if result is not None:
+                    refuse_awaitable(result, listener)
+
+        async def all_asyncio(message: Message) -> None:
+            for listener in listeners:
+                result = listener(message)
+                if result is not None and hasattr(result, "__await__"):
+                    await result
+
+        return all_asyncio if self._is_asyncio else all_blocking
 
     def _check(self, event: str, function: Listener) -> None:
         super()._check(event, function)

@@ -28,7 +28,7 @@ class Origin:
     """Where messages without a group come from: a replay or a tail."""
 
     def __init__(self, topic: str, codec: Any) -> None:
-        self.topic, self.codec = topic, codec
+        self.topic, self.codec, self.is_flat = topic, codec, type(codec) is FlatCodec
 
 
 class Message:
@@ -68,27 +68,19 @@ class Message:
     def data(self) -> Any:
         """The decoded payload."""
         data: Any = self._data
-        if data is None:
-            data = self._data = self._decoded()
-        return data
-
-    def _decoded(self) -> Any:
-        codec = self._codec
+        if data is not None:
+            return data
         flat = self._flat
-        if type(codec) is not FlatCodec:
-            return codec.decode(payload_of(self.fields))
         text = "".join(flat)
-        if not text.isascii() or "header:" in text or "trace" in text:
-            return codec.decode(payload_of(self.fields))
-        pairs = iter(flat)
-        data = dict(zip(pairs, pairs))
-        data.pop("type", None)
+        if self._hand.is_flat and text.isascii() and "header:" not in text:  # most entries: no header, nothing to look at twice
+            pairs = iter(flat)
+            data = dict(zip(pairs, pairs))
+            data.pop("type", None)
+            if "traceparent" not in data and "tracestate" not in data:
+                self._data = data
+                return data
+        data = self._data = self._hand.codec.decode(payload_of(self.fields))
         return data
-
-    @property
-    def _codec(self) -> Any:
-        hand = self._hand
-        return hand.codec if isinstance(hand, Origin) else hand.settings.codec
 
     @property
     def fields(self) -> Pairs:

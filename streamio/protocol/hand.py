@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..codec import Codec
+from ..codec import Codec, FlatCodec
 from ..effects import Line
 from ..keys import side_key
 from ..reports import Event
@@ -109,6 +109,7 @@ class Hand:
     def __init__(self, settings: Settings, prefetch: Prefetch, make: Callable[..., Any], redelivered: Callable[..., Any]) -> None:
         self.settings, self.prefetch = settings, prefetch
         self.make, self.redelivered = make, redelivered
+        self.codec, self.is_flat = settings.codec, type(settings.codec) is FlatCodec
         self.reading = Line("reading", patience=settings.block + 2)
         self.side = Line("side")
         self.bell: Bell  # the keeper's
