@@ -22,12 +22,15 @@ class Codec(Protocol):
     @property
     def cannot_fail(self) -> bool:
         """Whether `decode` accepts every list of pairs."""
+        ...
 
     def encode(self, data: Any) -> Iterable[tuple[bytes, bytes]]:
         """The pairs for this data. Raises TypeError or ValueError, naming the field, where it cannot be written."""
+        ...
 
     def decode(self, fields: Pairs) -> Any:
         """The data of these pairs. Raises ValueError where they do not fit; the entry is then buried as undecodable."""
+        ...
 
 
 def text(value: bytes) -> str | bytes:

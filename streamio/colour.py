@@ -11,6 +11,7 @@ import functools
 import opcode
 import sys
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from .effects import Exchange
@@ -81,7 +82,7 @@ def wrong(obj: Any, used: str, right: str) -> NoReturn:
 GET_AWAITABLE = opcode.opmap.get("GET_AWAITABLE", -1)
 
 
-def is_awaited(frame: Any) -> bool:
+def is_awaited(frame: FrameType) -> bool:
     """Whether the call that this frame is at is the operand of an `await`. (CPython: the next instruction tells; elsewhere never.)"""
     if asyncio._get_running_loop() is None:
         return False

@@ -39,7 +39,7 @@ class InThread:
 class Emitting(Handlers, Coloured[C]):
     """A group or a member as an emitter: listeners are for entries by their `type`; patterns are `order.*` and `*`."""
 
-    @overload  # type: ignore[override]
+    @overload
     def on(self: Emitting[Blocking], event: str) -> Callable[[PlainHandler], PlainHandler]: ...
     @overload
     def on(self: Emitting[Blocking], event: str, f: PlainHandler) -> PlainHandler: ...
@@ -47,7 +47,9 @@ class Emitting(Handlers, Coloured[C]):
     def on(self: Emitting[Asyncio], event: str, *, thread: bool = False) -> Callable[[AnyHandler], AnyHandler]: ...
     @overload
     def on(self: Emitting[Asyncio], event: str, f: AnyHandler, *, thread: bool = False) -> AnyHandler: ...
-    def on(self, event: str, f: Any = None, *, thread: bool = False) -> Any:
+    def on(  # pyright: ignore[reportIncompatibleMethodOverride]  (pyee's `on` takes any function; by colour is narrower, on purpose)
+        self, event: str, f: Any = None, *, thread: bool = False
+    ) -> Any:
         """Call `f` with every message of this type; as a call, or as a decorator.
 
         `f` returned: the message is acknowledged, whatever the value. It raised: the message is tried again by the retry policy. Several
@@ -99,7 +101,7 @@ class Emitting(Handlers, Coloured[C]):
 
     def _check(self, event: str, function: Listener) -> None:
         super()._check(event, function)
-        called = getattr(function, "__call__", None)
+        called = getattr(type(function), "__call__", None)  # noqa: B004  (an object whose call is a coroutine function)
         if not self._is_asyncio and (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)):
             raise TypeError(
                 f"{function!r} is a coroutine function, and {type(self).__name__} belongs to a blocking client: "

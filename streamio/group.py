@@ -82,7 +82,7 @@ class ConsumerGroupTopic(Emitting[C]):
     @operation
     def connect(self) -> Exchange[None]:
         """Reach the server, check what members will need (rights and version, by name), and make the group where it is not there."""
-        member = self.member(f"{WAITING}check")
+        member: Any = self.member(f"{WAITING}check")
         member._settings_for_check()
         yield Do(member.connect)
         yield Do(member.close)
@@ -158,7 +158,8 @@ class ConsumerGroupTopic(Emitting[C]):
     @operation
     def close(self) -> Exchange[None]:
         """Close all members of this process."""
-        for member in list(self._members):
+        members: list[Any] = list(self._members)
+        for member in members:
             yield Do(member.close)
 
     def __iter__(self: ConsumerGroupTopic[Blocking]) -> Iterator[Message]:
@@ -235,5 +236,3 @@ def one_of(value: str, words: tuple[str, ...], name: str) -> str:
     if value not in words:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, words))}, not {value!r}")
     return value
-
-

@@ -7,7 +7,7 @@ An entry id is `<milliseconds>-<sequence>`. A *position* is what a user may writ
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 Position = str | int | datetime | timedelta
 Duration = float | timedelta
@@ -47,9 +47,9 @@ def after(entry_id: str) -> str:
 def published_at(entry_id: str) -> datetime:
     """When the server gave the id, in UTC. An id far in the future (a producer may choose ids) is the last moment a datetime can hold."""
     try:
-        return datetime.fromtimestamp(split(entry_id)[0] / 1000, timezone.utc)
+        return datetime.fromtimestamp(split(entry_id)[0] / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        return datetime.max.replace(tzinfo=timezone.utc)
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def position(value: Position, now: int, name: str, words: tuple[str, ...] = (FIRST, LAST)) -> str:

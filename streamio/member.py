@@ -72,7 +72,7 @@ class ConsumerGroupMember(Emitting[C]):
         self.id = checked(default_id() if group_member_id is None else group_member_id, "member id")
         if self.id == WAITING:
             raise ValueError(f"the member id {WAITING!r} is reserved: it is where waiting entries are parked")
-        self._options = {
+        self._options: dict[str, Any] = {
             "concurrency": concurrency, "prefetch": prefetch, "block": block, "ack": ack, "grace": grace, "connect_timeout": connect_timeout,
         }  # fmt: skip
         self._hand = Hand(self._checked_settings(), Prefetch(checked_prefetch(prefetch), concurrency), Message, Redelivered)
@@ -184,12 +184,17 @@ class ConsumerGroupMember(Emitting[C]):
             raise ValueError(f"n must be a whole number, 1 or more, not {n!r}")
         until = None if timeout is None else time.monotonic() + seconds(timeout, "timeout")
         self._take_for("reading")
-        hand, found = self._hand, []
+        hand = self._hand
+        found: list[Message] = []
+
+        def take() -> Any:
+            return self._driver.run_on(hand.reading, next_message(hand, until))
+
         try:
             yield from self._join()
             while len(found) < n:
                 hand.limit = n - len(found)
-                message = yield Do(lambda: self._driver.run_on(hand.reading, next_message(hand, until)))
+                message = yield Do(take)
                 if message is None:
                     break
                 found.append(guarded(message))

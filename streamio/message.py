@@ -43,7 +43,8 @@ class Message:
     claimed       whether it was taken over from a member that went silent, or from an earlier life of this one
     """
 
-    __slots__ = ("id", "type", "_flat", "_hand", "_data", "_open", "_guard")
+    __slots__ = ("_data", "_flat", "_guard", "_hand", "_open", "id", "type")
+    _guard: Guard
     deliveries: int = 1
     claimed: bool = False
     orphan: bool = False
@@ -153,7 +154,7 @@ class Message:
 class Redelivered(Message):
     """A message that was delivered before: its deliveries are known from the server, and this one is counted when it starts."""
 
-    __slots__ = ("deliveries", "claimed", "orphan", "counted", "before")
+    __slots__ = ("before", "claimed", "counted", "deliveries", "orphan")
 
     def __init__(self, id: str, flat: list[str], hand: Any, before: int, orphan: bool) -> None:
         super().__init__(id, flat, hand)
@@ -168,7 +169,7 @@ class Redelivered(Message):
 class Guard:
     """Lives as long as a message that its user settles: one that is dropped unsettled is given back."""
 
-    __slots__ = ("message_id", "deliveries", "hand")
+    __slots__ = ("deliveries", "hand", "message_id")
 
     def __init__(self, message: Message) -> None:
         self.message_id, self.deliveries, self.hand = message.id, message.deliveries, message._hand

@@ -47,7 +47,10 @@ class GroupInfo:
 
 @dataclass(frozen=True)
 class ConsumerInfo:
-    """A member as the server knows it: entries pending under its name, seconds since it last spoke, and since it last got something (servers >= 7.2)."""
+    """A member as the server knows it: entries pending under its name, seconds since it last spoke, and since it last got something.
+
+    `inactive` is None before Redis 7.2, which does not tell it.
+    """
 
     name: str
     pending: int

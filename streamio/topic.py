@@ -84,7 +84,7 @@ class Topic(Coloured[C]):
 
     @operation
     def publish(
-        self, type: str, data: Any = None, *, headers: Mapping[str, Any] | None = None, entry_id: str = "*", **fields: Any
+        self, /, type: str, data: Any = None, *, headers: Mapping[str, Any] | None = None, entry_id: str = "*", **fields: Any
     ) -> Exchange[str]:
         """Add an entry; its id.
 
@@ -165,9 +165,7 @@ class Topic(Coloured[C]):
 
     # -- reading without a group ------------------------------------------------------------------------------------------------------
 
-    def replay(
-        self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False
-    ) -> Entries[C, Message]:
+    def replay(self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False) -> Entries[C, Message]:
         """The stream's history, read lazily in pages, `count` entries at most; `reverse`: newest first.
 
         `start` and `end` are entry ids, datetimes, or timedeltas meaning "so long ago"; both are part of what is read.
@@ -310,4 +308,3 @@ async def _take_async(items: Any) -> list[Any]:
     except Exception as error:
         found.append(error)
     return found
-

@@ -1,10 +1,10 @@
 """One test body for both colours and both servers: `World` makes topics in its colour and runs what they give.
 
-    async def test_…(w: World) -> None:
-        topic = w.topic()
-        await w.do(topic.publish("a", x=1))           # blocking: called; asyncio: awaited
-        async for message in w.each(member): …         # for / async for
-        async with w.listening(member): …              # a thread / a task
+async def test_…(w: World) -> None:
+    topic = w.topic()
+    await w.do(topic.publish("a", x=1))           # blocking: called; asyncio: awaited
+    async for message in w.each(member): …         # for / async for
+    async with w.listening(member): …              # a thread / a task
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-
 
 from streamio import ConsumerGroupMember, ConsumerGroupTopic, Topic, from_url
 
@@ -168,5 +167,3 @@ def settle(future: asyncio.Future[Any], result: Any, error: BaseException | None
         future.set_result(result)
     else:
         future.set_exception(error)
-
-

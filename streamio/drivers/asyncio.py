@@ -48,7 +48,7 @@ class Bell:
             try:
                 async with asyncio.timeout(seconds):
                     await self.event.wait()
-            except asyncio.TimeoutError:
+            except asyncio.TimeoutError:  # noqa: UP041  (`TimeoutError` is redis-py's here)
                 pass
         self.rung, self.event = False, None
 
@@ -142,10 +142,11 @@ class Asyncio:
 
     async def write(self, line: Line, commands: Any) -> None:
         """Send; connect first where the line is down."""
-        if line.connection is None:
-            await self.connect(line)
+        connection = line.connection
+        if connection is None:
+            connection = await self.connect(line)
         try:
-            await line.connection.send_packed_command(line.connection.pack_commands(commands))
+            await connection.send_packed_command(connection.pack_commands(commands))
         except BaseException:
             await self.drop(line)
             raise
@@ -162,10 +163,11 @@ class Asyncio:
             await self.drop(line)
             raise
 
-    async def connect(self, line: Line) -> None:
-        """Open the line."""
-        line.connection = await self.new_connection(line.patience)
-        line.blocks, line.opened = self.source.blocks, line.opened + 1
+    async def connect(self, line: Line) -> Any:
+        """Open the line; its connection."""
+        connection = await self.new_connection(line.patience)
+        line.connection, line.blocks, line.opened = connection, self.source.blocks, line.opened + 1
+        return connection
 
     async def drop(self, line: Line) -> None:
         """Close the line."""

@@ -123,10 +123,11 @@ class Blocking:
 
     def write(self, line: Line, commands: Any) -> None:
         """Send; connect first where the line is down."""
-        if line.connection is None:
-            self.connect(line)
+        connection = line.connection
+        if connection is None:
+            connection = self.connect(line)
         try:
-            line.connection.send_packed_command(line.connection.pack_commands(commands))
+            connection.send_packed_command(connection.pack_commands(commands))
         except BaseException:
             self.drop(line)
             raise
@@ -143,11 +144,12 @@ class Blocking:
             self.drop(line)
             raise
 
-    def connect(self, line: Line) -> None:
-        """Open the line."""
+    def connect(self, line: Line) -> Any:
+        """Open the line; its connection."""
         connection = self.source.connection(self.key, line.patience)
         connection.connect()
         line.connection, line.blocks, line.opened = connection, self.source.blocks, line.opened + 1
+        return connection
 
     def drop(self, line: Line) -> None:
         """Close the line."""

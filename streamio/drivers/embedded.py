@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import redis
@@ -26,7 +27,8 @@ def embedded_client(url: str, asyncio: bool, options: dict[str, Any]) -> Any:
     """A client of the embedded server of this name."""
     try:
         import fakeredis
-        import lupa  # noqa: F401  (the scripts need it)
+
+        import_module("lupa")  # the scripts need it
     except ImportError as error:
         raise SetupError(f"{url!r} needs the embedded server: pip install 'streamio[embedded]' ({error})") from error
     name = url.removeprefix(SCHEME).strip("/")

@@ -12,7 +12,11 @@ from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.client
+import redis.asyncio.cluster
 import redis.asyncio.retry
+import redis.client
+import redis.cluster
 import redis.retry
 from redis.backoff import NoBackoff
 

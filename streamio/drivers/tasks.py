@@ -147,7 +147,7 @@ class Tasks:
         finally:
             self.hand.prefetch.took(1, time.monotonic() - began)
             self.hand.running.pop(message.id, None)
-            self.tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self.tasks.discard(asyncio.current_task())
             self.driver.wake.ring()
 
     async def handle(self, message: Any) -> None:
@@ -215,8 +215,9 @@ class Keeper:
         """Start a turn, or let the running one be followed by another."""
         if self.loop is None or self.loop.is_closed():
             return
-        if due is not None and (late := self.loop.time() - due) > self.hand.settings.lease / 3:
-            self.driver.lifecycle and self.driver.lifecycle.tell(self.hand.event("lagging", duration=late))
+        late = 0.0 if due is None else self.loop.time() - due
+        if late > self.hand.settings.lease / 3 and self.driver.lifecycle is not None:
+            self.driver.lifecycle.tell(self.hand.event("lagging", duration=late))
         if self.task is not None:
             self.again = True
             return

@@ -180,6 +180,7 @@ class Workers:
         if retrying is not None:
             self.lifecycle.tell(retrying)
 
+
 def refuse_awaitable(result: Any, listener: Any) -> None:
     """What a plain function returned is dropped, but an awaitable would be work undone."""
     if inspect.isawaitable(result):

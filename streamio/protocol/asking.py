@@ -21,6 +21,7 @@ def call(command: Command[R], patience: float = 0.0) -> Exchange[R]:
 
 def followed(command: Command[Any], patience: float) -> Exchange[Any]:
     """The reply to a command, sent in full where the server does not know the script, and to where the key moved."""
+    reply: Any = None
     for _ in range(MOVES):
         reply = yield from sent(command.words, patience)
         if isinstance(reply, NoScriptError) and command.in_full:

@@ -36,6 +36,7 @@ class Delivery(Protocol):
     @property
     def deliveries(self) -> int:
         """Which delivery this is, from 1."""
+        ...
 
     @property
     def data(self) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, NoPermissionError, ResponseError
 
 from ..commands import leave, unseat
-from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, Write
+from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Write
 from ..errors import SetupError
 from ..keys import WAITING
 from .asking import ask, fine, says
@@ -79,7 +79,7 @@ def checking(hand: Hand) -> Exchange[None]:
             raise SetupError(f"the server does not know {words[0]}: streamio needs Redis 6.2 or later ({reply})")
 
 
-def rights(hand: Hand) -> list[Words]:
+def rights(hand: Hand) -> list[tuple[str, ...]]:
     """One harmless form of each command that a member uses, with its real keys."""
     s = hand.settings
     key, group, me = s.topic, s.group, s.me

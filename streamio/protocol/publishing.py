@@ -44,9 +44,10 @@ class Publisher:
 
     def sending(self, commands: Sequence[Words], done: list[str]) -> Exchange[list[Any]]:
         """The replies; a moved key is followed, because a redirected write was not done."""
+        replies: list[Any] = []
         for _ in range(MOVES):
             try:
-                replies: list[Any] = yield Call(commands)
+                replies = yield Call(commands)
             except Unanswered as broken:
                 done += [str(reply) for reply in broken.replies if not isinstance(reply, ResponseError)]
                 raise PublishUncertain(self.topic, done, len(done)) from broken.cause

@@ -16,7 +16,7 @@ from typing import Any
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
-from ..effects import Drop, Emit, Exchange, Now, Rest
+from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
 from .asking import ask, moved
 from .groups import is_lost

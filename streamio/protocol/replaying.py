@@ -80,5 +80,3 @@ class Tail:
                 raise
             return "0-0"
         return str(facts["last-generated-id"])
-
-

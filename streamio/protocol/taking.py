@@ -141,9 +141,7 @@ def countable(hand: Hand) -> list[Any]:
 def counting(hand: Hand, messages: list[Any]) -> Exchange[None]:
     """Count the start of these deliveries, and bring all acknowledgements noted so far to the server in the same write."""
     s = hand.settings
-    yield from writing(
-        hand, [(count_start(s.topic, s.group, s.me, message.id, message.before + 1), started, message) for message in messages]
-    )
+    yield from writing(hand, [(count_start(s.topic, s.group, s.me, message.id, message.before + 1), started, message) for message in messages])
     yield from collecting(hand)
 
 
@@ -158,5 +156,3 @@ def started(hand: Hand, message: Any, reply: Any) -> Exchange[None]:
     elif message in hand.taken:
         hand.taken.remove(message)
         yield Emit(hand.event("missing", ids=[message.id], count=1))
-
-
