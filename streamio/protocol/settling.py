@@ -142,7 +142,7 @@ def burying(hand: Hand, line: Line, note: Burial) -> Exchange[None]:
     yield Emit(hand.event(name, message=message, reason=note.reason, error=note.error, ids=[message.id]))
 
 
-def dead_letter(hand: Hand, note: Burial) -> list[str]:
+def dead_letter(hand: Hand, note: Burial) -> list[bytes]:
     """The dead letter's fields: eight of ours, always in this order, then the entry's own, byte for byte."""
     message, error = note.message, note.error
     trace = "".join(traceback.format_exception(error))[-4000:] if error is not None else ""
@@ -156,4 +156,5 @@ def dead_letter(hand: Hand, note: Burial) -> list[str]:
         "dead:traceback": trace,
         "dead:topic": hand.settings.topic,
     }
-    return [*(word for row in facts.items() for word in row), *message._flat]
+    ours = [word.encode("utf-8", "backslashreplace") for row in facts.items() for word in row]  # an error's text may hold lone surrogates
+    return [*ours, *(word.encode("utf-8", "surrogateescape") for word in message._flat)]
