@@ -13,7 +13,7 @@ Position = str | int | datetime | timedelta
 Duration = float | timedelta
 
 FIRST, LAST, NEW = "-", "+", "$"
-ID = re.compile(r"\d{1,20}(-\d{1,20})?")
+ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 LARGEST = 2**64 - 1
 
 

@@ -25,11 +25,16 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if isinstance(self.max_deliveries, bool) or not isinstance(self.max_deliveries, int) or self.max_deliveries < 1:
             raise ValueError(f"max_deliveries must be a whole number, 1 or more, not {self.max_deliveries!r}")
+        if not isinstance(self.backoff, (tuple, list)) or len(self.backoff) != 2:
+            raise TypeError(f"backoff must be (first, longest), not {self.backoff!r}")
         first, longest = self.waits()
         if first > longest:
             raise ValueError(f"backoff must be (first, longest) with first <= longest, not {self.backoff!r}")
-        if not 0 <= self.jitter <= 1:
+        if isinstance(self.jitter, bool) or not isinstance(self.jitter, (int, float)) or not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter must be between 0 and 1, not {self.jitter!r}")
+        kinds = self.retry_on if isinstance(self.retry_on, tuple) else (self.retry_on,)
+        if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+            raise TypeError(f"retry_on must be an exception type or a tuple of them, not {self.retry_on!r}")
 
     def waits(self) -> tuple[float, float]:
         """The first and the longest wait, in seconds."""

@@ -1,0 +1,78 @@
+"""A loopback TCP proxy between a client and a server, which loses a reply on request: the server has executed, the client never hears."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
+
+
+class Proxy:
+    """`cut(words)`: after the next request that holds these bytes was answered by the server, the connection is reset instead."""
+
+    def __init__(self, port: int) -> None:
+        self.server = ("127.0.0.1", port)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.words, self.cuts, self.connections = b"", 0, 0
+        self.pairs: list[tuple[socket.socket, socket.socket]] = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def cut(self, words: bytes, times: int = 1) -> None:
+        """Lose the replies to the next requests that hold these bytes."""
+        self.words, self.cuts = words, times
+
+    def accept(self) -> None:
+        """Take connections until the proxy is closed."""
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                self.connections += 1
+                server = socket.create_connection(self.server)
+                self.pairs.append((client, server))
+                threading.Thread(target=self.carry, args=(client, server), daemon=True).start()
+
+    def carry(self, client: socket.socket, server: socket.socket) -> None:
+        """Requests up; replies come down in a thread of their own, which a cut silences first."""
+        silent = threading.Event()
+        answered = threading.Event()
+        threading.Thread(target=self.reply, args=(client, server, silent, answered), daemon=True).start()
+        with suppress(OSError):
+            while data := client.recv(65536):
+                if self.cuts and self.words in data:
+                    self.cuts -= 1
+                    silent.set()
+                    server.sendall(data)
+                    answered.wait(5)
+                    break
+                server.sendall(data)
+        reset(client, server)
+
+    def reply(self, client: socket.socket, server: socket.socket, silent: threading.Event, answered: threading.Event) -> None:
+        """Replies down."""
+        with suppress(OSError):
+            while data := server.recv(65536):
+                if silent.is_set():
+                    answered.set()
+                    return
+                client.sendall(data)
+            reset(client, server)
+
+    def close(self) -> None:
+        """End all connections."""
+        for each in (self.listener, *(side for pair in self.pairs for side in pair)):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def reset(*sockets: socket.socket) -> None:
+    """Close with a reset, as a router does that forgot the connection."""
+    for each in sockets:
+        with suppress(OSError):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
