@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -35,10 +36,10 @@ def need(program: str = "redis-server") -> str:
 
 
 class RedisServer:
-    """One server process. `options` are lines of a redis.conf; `port=0` listens on no TCP port."""
+    """One server process. `options` are lines of a redis.conf, `arguments` follow it; `port=0` listens on no TCP port."""
 
-    def __init__(self, *options: str, port: int | None = None, program: str = "redis-server") -> None:
-        self.program, self.options = need(program), options
+    def __init__(self, *options: str, port: int | None = None, program: str = "redis-server", arguments: Sequence[str] = ()) -> None:
+        self.program, self.options, self.arguments = need(program), options, list(arguments)
         self.port = free_port() if port is None else port
         self.folder = tempfile.mkdtemp(prefix="streamio-redis-")
         self.process: subprocess.Popen[bytes] | None = None
@@ -55,7 +56,7 @@ class RedisServer:
         with open(path, "w") as file:
             file.write("\n".join(lines) + "\n")
         with open(os.path.join(self.folder, "log"), "ab") as log:
-            self.process = subprocess.Popen([self.program, path], stdout=log, stderr=log)
+            self.process = subprocess.Popen([self.program, path, *self.arguments], stdout=log, stderr=log)
         if ready:
             self.wait()
         return self
