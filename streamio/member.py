@@ -156,18 +156,18 @@ class ConsumerGroupMember(Emitting[C]):
         self._need_listener("drain()")
         self._take_for("draining")
         hand = self._hand
-        before = hand.handled + hand.buried + hand.unwanted
+        before = hand.settled
         try:
             yield from self._join()
             hand.state = "listening"
             while True:
                 yield Do(lambda: self._runner.listen(lambda: self._dry_at(retries)))
+                yield Do(lambda: self._driver.run_on(hand.side, sending(hand, hand.side)))
                 if hand.stopping or not (retries and hand.timers):
                     break
-            yield Do(lambda: self._driver.run_on(hand.side, sending(hand, hand.side)))
         finally:
             yield from self._part()
-        return hand.handled + hand.buried + hand.unwanted - before
+        return hand.settled - before
 
     def _dry_at(self, retries: bool) -> float:
         """Until when a drain waits for news: now, or until what waits for a retry is due."""

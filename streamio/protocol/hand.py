@@ -116,7 +116,7 @@ class Hand:
         self.bell: Bell  # the keeper's
         self.wake: Bell  # the listener's
         self.state, self.error = "new", ""
-        self.handled = self.failures = self.claims = self.buried = self.unwanted = 0
+        self.handled = self.failures = self.claims = self.settled = 0
         self.stopping = self.paused = self.halted = False
         self.finished = False  # the keeper is to end
         self.abandoned = False  # the member is gone; the keeper gives everything back and ends

@@ -14,7 +14,7 @@ def succeeded(hand: Hand, message: Any) -> None:
     if hand.settings.ack == "auto":
         hand.ack(message)
     elif hand.settings.ack == "none":
-        closes(message)
+        hand.settled += closes(message)
 
 
 def failed(hand: Hand, message: Any, error: BaseException, chance: float) -> Event | None:
@@ -44,9 +44,8 @@ def released(hand: Hand, message: Any) -> None:
 def unhandled(hand: Hand, message: Any) -> Event:
     """No listener wants the entry: settle it as the group is set, and the event that tells."""
     how = hand.settings.unhandled
-    hand.unwanted += how != "leave"
     if hand.settings.ack == "none":
-        closes(message)
+        hand.settled += closes(message)
     elif how == "ack":
         hand.ack(message)
     elif how == "bury":

@@ -50,5 +50,6 @@ def acknowledged(hand: Hand, ids: list[str], reply: Any) -> Exchange[None]:
         if moved(reply):
             raise ConnectionError(str(reply)) from reply
         raise reply
+    hand.settled += len(ids)
     return
     yield

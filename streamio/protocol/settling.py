@@ -20,6 +20,7 @@ from .groups import is_lost
 from .hand import Burial, Hand, Note, Parking
 
 PAGE = 500  # entries in one command
+SLACK = 0.002  # seconds that the server's clock, which counts whole milliseconds, may be behind when a wait ends
 DEAD_LETTERS = 100_000  # how many a group keeps, about
 
 
@@ -36,6 +37,7 @@ def sending_acks(hand: Hand, line: Line) -> Exchange[None]:
     try:
         while ids:
             yield from ask(line, Command(xack(hand.settings.topic, hand.settings.group, ids[:PAGE]), int))
+            hand.settled += len(ids[:PAGE])
             landed(hand, ids[:PAGE])
             del ids[:PAGE]
     except BaseException:
@@ -99,9 +101,9 @@ def leading(notes: list[Note]) -> list[Note]:
 def parking(hand: Hand, line: Line, notes: list[Parking]) -> Exchange[None]:
     """Let the entries wait under the parking consumer; a wait longer than the lease is remembered, to be parked again before it ends."""
     s = hand.settings
-    now: float = yield Now()
     rows = [(note.id, max(0.0, s.lease - note.delay), "", note.deliveries) for note in notes]
     parked = set((yield from ask(line, park(s.topic, s.group, s.me, WAITING, rows))))
+    now: float = yield Now()
     for note in notes:
         if note.id in parked:
             remember(hand, note, now)
@@ -113,11 +115,12 @@ def remember(hand: Hand, note: Parking, now: float) -> None:
     """Look at the waiting entries again when this one is due."""
     if not note.wanted:
         return
-    hand.timers.append(now + note.delay)
+    due = now + note.delay + (SLACK if note.delay else 0.0)
+    hand.timers.append(due)
     hand.timers.sort()
-    hand.poll_at = min(hand.poll_at, now + note.delay)
+    hand.poll_at = min(hand.poll_at, due)
     if note.delay > hand.settings.lease:
-        hand.long[note.id] = (now + note.delay, note.deliveries)
+        hand.long[note.id] = (due, note.deliveries)
 
 
 def parking_again(hand: Hand, line: Line, now: float) -> Exchange[None]:
@@ -138,7 +141,7 @@ def burying(hand: Hand, line: Line, note: Burial) -> Exchange[None]:
     args = (s.group, s.me, message.id, str(DEAD_LETTERS), *dead_letter(hand, note))
     letter = yield from ask(line, ran(BURY, (s.topic, s.dead_letters), args, str))
     name = "buried" if letter else "lease_lost"
-    hand.buried += bool(letter)
+    hand.settled += bool(letter)
     yield Emit(hand.event(name, message=message, reason=note.reason, error=note.error, ids=[message.id]))
 
 
