@@ -75,6 +75,14 @@ class Emitting(Handlers, Coloured[C]):
         """As `on`, for one message: the listener is removed when that message succeeded, not before."""
         return super().once(event, f)
 
+    @overload
+    def add_listener(self: Emitting[Blocking], event: str, f: PlainHandler) -> PlainHandler: ...
+    @overload
+    def add_listener(self: Emitting[Asyncio], event: str, f: AnyHandler) -> AnyHandler: ...
+    def add_listener(self, event: str, f: Any) -> Any:
+        """As `on(event, f)`."""
+        return super().add_listener(event, f)
+
     def _threaded(self, function: Listener) -> Listener:
         if not self._is_asyncio:
             raise TypeError("thread=True is for asyncio objects; on a blocking member use concurrency=n")

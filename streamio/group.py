@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakSet
 
 from .colour import Asyncio, Blocking, C, operation, wrong
@@ -14,6 +14,7 @@ from .emitting import Emitting
 from .ids import FIRST, LAST, NEW, Duration, Position, position, seconds
 from .keys import WAITING, checked
 from .message import Message
+from .options import MemberOptions, OnGroupLost, Unhandled
 from .protocol.groups import creating, destroying, seeking
 from .protocol.inspecting import consumer_infos, one_group, pending_entries
 from .reports import ConsumerInfo, GroupInfo, PendingEntry
@@ -53,8 +54,8 @@ class ConsumerGroupTopic(Emitting[C]):
         lease: Duration = 30,
         claim_interval: Duration | None = None,
         retry: RetryPolicy | None = None,
-        unhandled: str = "ack",
-        on_group_lost: str = "recreate",
+        unhandled: Unhandled = "ack",
+        on_group_lost: OnGroupLost = "recreate",
     ) -> None:
         if not isinstance(topic, Topic):
             raise TypeError(f"topic must be a Topic, not {topic!r}")
@@ -128,11 +129,13 @@ class ConsumerGroupTopic(Emitting[C]):
 
     # -- members ----------------------------------------------------------------------------------------------------------------------
 
-    def member(self, id: str | None = None, **options: Any) -> ConsumerGroupMember[C]:
+    def member(self, id: str | None = None, **options: Unpack[MemberOptions]) -> ConsumerGroupMember[C]:
         """A member of this group. Options are those of `ConsumerGroupMember`."""
         from .member import ConsumerGroupMember
 
-        return ConsumerGroupMember(self, id, **options)
+        make: Any = ConsumerGroupMember
+        made: ConsumerGroupMember[C] = make(self, id, **options)
+        return made
 
     @operation
     def connect_and_listen(self, members: int | None = None) -> Exchange[None]:

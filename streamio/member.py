@@ -10,19 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .drivers import tasks, workers
 from .effects import Do, Exchange
 from .emitter import Lifecycle
-from .emitting import Emitting
+from .emitting import Emitting, Plain
 from .forking import closed_in_children
 from .group import ConsumerGroupTopic, one_of, positive
 from .ids import Duration, seconds
 from .keys import WAITING, checked
 from .loop import AsyncioLoop, BlockingLoop
 from .message import Message, Redelivered, guarded
+from .options import Ack, MemberOptions, MemberSettings
 from .protocol.hand import Hand, Settings
 from .protocol.joining import joining, leaving
 from .protocol.outcomes import released, succeeded
@@ -52,23 +53,33 @@ class ConsumerGroupMember(Emitting[C]):
     longer than the group's lease; two living members must not share a name.
     """
 
+    @overload
+    def __init__(
+        self: ConsumerGroupMember[Blocking], topic: ConsumerGroupTopic[Blocking], group_member_id: str | None = None, *,
+        handlers: Mapping[str, Callable[[Message], Plain]] | None = None, **options: Unpack[MemberSettings],
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: ConsumerGroupMember[Asyncio], topic: ConsumerGroupTopic[Asyncio], group_member_id: str | None = None, *,
+        handlers: Mapping[str, Callable[[Message], object]] | None = None, **options: Unpack[MemberSettings],
+    ) -> None: ...  # fmt: skip
     def __init__(
         self,
-        topic: ConsumerGroupTopic[C],
+        topic: ConsumerGroupTopic[Any],
         group_member_id: str | None = None,
         *,
         handlers: Mapping[str, Callable[[Message], object]] | None = None,
         concurrency: int = 1,
-        prefetch: int | str = "auto",
+        prefetch: int | Literal["auto"] = "auto",
         block: Duration = 2,
-        ack: str = "auto",
+        ack: Ack = "auto",
         grace: Duration = 30,
         connect_timeout: Duration = 10,
     ) -> None:
         if not isinstance(topic, ConsumerGroupTopic):
             raise TypeError(f"a member belongs to a ConsumerGroupTopic, not to {topic!r}")
         super().__init__(topic)
-        self.group = topic
+        self.group: ConsumerGroupTopic[C] = topic
         self.id = checked(default_id() if group_member_id is None else group_member_id, "member id")
         if self.id == WAITING:
             raise ValueError(f"the member id {WAITING!r} is reserved: it is where waiting entries are parked")
@@ -262,10 +273,11 @@ class ConsumerGroupMember(Emitting[C]):
         )
         yield
 
-    def clone(self, id: str | None = None, **options: Any) -> ConsumerGroupMember[C]:
+    def clone(self, id: str | None = None, **options: Unpack[MemberOptions]) -> ConsumerGroupMember[C]:
         """Another member of the same group with the same handlers and options, where `options` do not say otherwise."""
         handlers = options.pop("handlers", None)
-        other = ConsumerGroupMember(self.group, id, **{**self._options, **options})
+        make: Any = ConsumerGroupMember
+        other: ConsumerGroupMember[C] = make(self.group, id, **{**self._options, **options})
         for event, listeners in self._events.items():
             for function, listener in listeners.items():
                 other._add_event_handler(event, function, listener)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
 
@@ -22,6 +22,7 @@ from .forking import closed_in_children
 from .ids import FIRST, ID, LAST, NEW, Duration, Position, position, seconds
 from .keys import checked
 from .message import Message, Origin
+from .options import GroupOptions
 from .protocol.asking import call
 from .protocol.inspecting import group_infos, topic_info, trimming, trimming_acked
 from .protocol.publishing import BATCH, Publisher
@@ -30,15 +31,18 @@ from .reports import GroupInfo, TopicInfo, TrimResult
 from .retention import Retention, checked_maxlen
 
 if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
     from .group import ConsumerGroupTopic
 
 Item = tuple[str, Any] | Mapping[str, Any]
 
 
 @overload
-def from_url(url: str | None = None, *, asyncio: Literal[False] = False, **client_options: Any) -> SyncClientProtocol: ...
+def from_url(url: str | None = None, *, asyncio: Literal[False] = False, **client_options: Any) -> redis.Redis: ...
 @overload
-def from_url(url: str | None = None, *, asyncio: Literal[True], **client_options: Any) -> AsyncClientProtocol: ...
+def from_url(url: str | None = None, *, asyncio: Literal[True], **client_options: Any) -> redis.asyncio.Redis: ...
 def from_url(url: str | None = None, *, asyncio: bool = False, **client_options: Any) -> Any:
     """A client for `redis://`, `rediss://`, `unix://` or `memory://name`; None: `$REDIS_URL`, else `redis://localhost:6379`."""
     return client_from(url, asyncio, **client_options)
@@ -240,7 +244,7 @@ class Topic(Coloured[C]):
 
     # -- groups and closing -------------------------------------------------------------------------------------------------------------
 
-    def group(self, name: str, **options: Any) -> ConsumerGroupTopic[C]:
+    def group(self, name: str, **options: Unpack[GroupOptions]) -> ConsumerGroupTopic[C]:
         """This topic as the consumer group `name` sees it. Options are those of `ConsumerGroupTopic`."""
         from .group import ConsumerGroupTopic
 
