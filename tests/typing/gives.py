@@ -1,0 +1,247 @@
+"""What every public call gives, in each colour. Never run: mypy and pyright read it (`test_typing.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from datetime import datetime
+from typing import Any, assert_type
+
+import redis
+import redis.asyncio
+from redis.sentinel import Sentinel
+
+from streamio import (
+    Asyncio,
+    Blocking,
+    ConsumerGroupMember,
+    ConsumerGroupTopic,
+    ConsumerInfo,
+    Entries,
+    GroupInfo,
+    MemberInfo,
+    Message,
+    PendingEntry,
+    RetryPolicy,
+    Topic,
+    TopicInfo,
+    TrimResult,
+    from_url,
+)
+
+
+def the_client_decides_the_colour(sentinel: Sentinel) -> None:
+    assert_type(Topic("t", redis.Redis()), Topic[Blocking])
+    assert_type(Topic("t", redis.Redis(decode_responses=True)), Topic[Blocking])
+    assert_type(Topic("t", redis.Redis.from_url("redis://localhost")), Topic[Blocking])
+    assert_type(Topic("t", redis.RedisCluster(host="localhost")), Topic[Blocking])
+    assert_type(Topic("t", sentinel.master_for("main")), Topic[Blocking])  # type: ignore[no-untyped-call]  # redis-py has no types here
+    assert_type(Topic("t", "memory://t"), Topic[Blocking])
+    assert_type(Topic("t", None), Topic[Blocking])
+    assert_type(Topic("t"), Topic[Blocking])
+    assert_type(Topic("t", redis.asyncio.Redis()), Topic[Asyncio])
+    assert_type(Topic("t", redis.asyncio.Redis.from_url("redis://localhost")), Topic[Asyncio])
+    assert_type(Topic("t", redis.asyncio.RedisCluster(host="localhost")), Topic[Asyncio])
+
+
+def a_url_gives_a_client_of_the_colour_asked_for() -> None:
+    assert_type(from_url(), redis.Redis)
+    assert_type(from_url("memory://t", socket_timeout=1), redis.Redis)
+    assert_type(from_url("redis://localhost", asyncio=False), redis.Redis)
+    assert_type(from_url("redis://localhost", asyncio=True), redis.asyncio.Redis)
+    assert_type(Topic("t", from_url("memory://t")), Topic[Blocking])
+    assert_type(Topic("t", from_url("memory://t", asyncio=True)), Topic[Asyncio])
+
+
+def groups_and_members_have_their_topics_colour(blocking: Topic[Blocking], asyncio: Topic[Asyncio]) -> None:
+    assert_type(ConsumerGroupTopic(blocking, name="g", retry=RetryPolicy(max_deliveries=2)), ConsumerGroupTopic[Blocking])
+    assert_type(ConsumerGroupTopic(asyncio, "g"), ConsumerGroupTopic[Asyncio])
+    assert_type(ConsumerGroupMember(ConsumerGroupTopic(blocking, "g"), "m"), ConsumerGroupMember[Blocking])
+    assert_type(ConsumerGroupMember(ConsumerGroupTopic(asyncio, "g")), ConsumerGroupMember[Asyncio])
+    assert_type(blocking.group("g", max=2), ConsumerGroupTopic[Blocking])
+    assert_type(asyncio.group("g"), ConsumerGroupTopic[Asyncio])
+    assert_type(blocking.group("g").member("m", block=1), ConsumerGroupMember[Blocking])
+    assert_type(asyncio.group("g").member(), ConsumerGroupMember[Asyncio])
+    assert_type(blocking.group("g").member().clone("n"), ConsumerGroupMember[Blocking])
+    assert_type(asyncio.group("g").member().clone(), ConsumerGroupMember[Asyncio])
+
+
+def a_blocking_topic(topic: Topic[Blocking]) -> None:
+    assert_type(topic.publish("a", {"b": 1}, headers={"c": "d"}, e=2), str)
+    assert_type(topic.publish_many([("a", {}), {"type": "b"}]), list[str])
+    assert_type(topic.replay(count=3), Entries[Blocking, Message])
+    assert_type(topic.tail(), Entries[Blocking, Message])
+    assert_type(iter(topic.replay()), Iterator[Message])
+    assert_type(topic.length(), int)
+    assert_type(topic.info(), TopicInfo)
+    assert_type(topic.groups(), list[GroupInfo])
+    assert_type(topic.delete("1-1"), int)
+    assert_type(topic.trim(maxlen=1), TrimResult)
+    assert_type(topic.closed, bool)
+    topic.close()
+    for message in topic.replay():
+        assert_type(message, Message)
+    with topic as same:
+        assert_type(same, Topic[Blocking])
+
+
+async def an_asyncio_topic(topic: Topic[Asyncio]) -> None:
+    await assert_type(topic.publish("a"), Coroutine[Any, Any, str])
+    assert_type(await topic.publish("a", {"b": 1}, headers={"c": "d"}, e=2), str)
+    assert_type(await topic.publish_many([("a", {}), {"type": "b"}]), list[str])
+    assert_type(topic.replay(count=3), Entries[Asyncio, Message])
+    assert_type(topic.tail(), Entries[Asyncio, Message])
+    assert_type(aiter(topic.replay()), AsyncIterator[Message])
+    assert_type(await topic.length(), int)
+    assert_type(await topic.info(), TopicInfo)
+    assert_type(await topic.groups(), list[GroupInfo])
+    assert_type(await topic.delete("1-1"), int)
+    assert_type(await topic.trim(maxlen=1), TrimResult)
+    assert_type(topic.closed, bool)
+    await topic.close()
+    async for message in topic.replay():
+        assert_type(message, Message)
+    async with topic as same:
+        assert_type(same, Topic[Asyncio])
+
+
+def a_blocking_group(group: ConsumerGroupTopic[Blocking]) -> None:
+    group.connect()
+    group.seek("0")
+    group.connect_and_listen(members=2)
+    group.stop()
+    group.close()
+    assert_type(group.topic, Topic[Blocking])
+    assert_type(group.create(), bool)
+    assert_type(group.destroy(force=True), bool)
+    assert_type(group.info(), GroupInfo)
+    assert_type(group.consumers(), list[ConsumerInfo])
+    assert_type(group.pending(idle=1.5, count=3), list[PendingEntry])
+    for message in group:
+        assert_type(message, Message)
+
+
+async def an_asyncio_group(group: ConsumerGroupTopic[Asyncio]) -> None:
+    await group.connect()
+    await group.seek("0")
+    await group.connect_and_listen(members=2)
+    group.stop()
+    await group.close()
+    assert_type(group.topic, Topic[Asyncio])
+    await assert_type(group.connect(), Coroutine[Any, Any, None])
+    assert_type(await group.create(), bool)
+    assert_type(await group.destroy(force=True), bool)
+    assert_type(await group.info(), GroupInfo)
+    assert_type(await group.consumers(), list[ConsumerInfo])
+    assert_type(await group.pending(idle=1.5, count=3), list[PendingEntry])
+    async for message in group:
+        assert_type(message, Message)
+
+
+def a_blocking_member(member: ConsumerGroupMember[Blocking]) -> None:
+    member.connect()
+    member.connect_and_listen()
+    member.stop()
+    member.pause()
+    member.resume()
+    member.flush()
+    member.close()
+    assert_type(member.group, ConsumerGroupTopic[Blocking])
+    assert_type(member.drain(retries=False), int)
+    assert_type(member.read(10, timeout=1.5), list[Message])
+    assert_type(member.info(), MemberInfo)
+    with member as same:
+        assert_type(same, ConsumerGroupMember[Blocking])
+        for message in member:
+            assert_type(message, Message)
+
+
+async def an_asyncio_member(member: ConsumerGroupMember[Asyncio]) -> None:
+    await member.connect()
+    await member.connect_and_listen()
+    member.stop()
+    member.pause()
+    member.resume()
+    await member.flush()
+    await member.close()
+    assert_type(member.group, ConsumerGroupTopic[Asyncio])
+    await assert_type(member.connect_and_listen(), Coroutine[Any, Any, None])
+    assert_type(await member.drain(retries=False), int)
+    assert_type(await member.read(10, timeout=1.5), list[Message])
+    assert_type(await member.info(), MemberInfo)
+    async with member as same:
+        assert_type(same, ConsumerGroupMember[Asyncio])
+        async for message in member:
+            assert_type(message, Message)
+
+
+def a_message(message: Message) -> None:
+    assert_type(message.id, str)
+    assert_type(message.type, str)
+    assert_type(message.topic, str)
+    assert_type(message.group, str | None)
+    assert_type(message.published_at, datetime)
+    assert_type(message.deliveries, int)
+    assert_type(message.claimed, bool)
+    assert_type(message.ack(), bool)
+    assert_type(message.nack(delay=1.5), bool)
+    assert_type(message.bury("bad"), bool)
+    with message as same:
+        assert_type(same, Message)
+
+
+def plain(message: Message) -> None:
+    pass
+
+
+def giving(message: Message) -> dict[str, int]:
+    return {}
+
+
+async def coroutine(message: Message) -> int:
+    return 1
+
+
+def a_listener_keeps_its_type_on_blocking(group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking], message: Message) -> None:
+    assert_type(member.on("a", giving)(message), dict[str, int])
+    assert_type(member.once("a", giving)(message), dict[str, int])
+    assert_type(member.add_listener("a", giving)(message), dict[str, int])
+    assert_type(group.on("a", giving)(message), dict[str, int])
+    member.on("a", plain)
+    member.on("*", lambda message: message["a"])
+    member.on("*", lambda message: print(message))
+    member.remove_listener("a", plain)
+    member.remove_all_listeners("a")
+
+    @member.on("a")
+    def decorated(message: Message) -> int:
+        return 1
+
+    @group.once("a")
+    def another(message: Message) -> bool:
+        return True
+
+    assert_type(decorated(message), int)
+    assert_type(another(message), bool)
+    ConsumerGroupMember(group, handlers={"a": plain, "b": giving})
+    group.member(handlers={"a": plain})
+
+
+async def a_listener_keeps_its_type_on_asyncio(group: ConsumerGroupTopic[Asyncio], member: ConsumerGroupMember[Asyncio], message: Message) -> None:
+    assert_type(member.on("a", giving)(message), dict[str, int])
+    assert_type(member.on("a", giving, thread=True)(message), dict[str, int])
+    assert_type(await member.once("a", coroutine)(message), int)
+    assert_type(await member.add_listener("a", coroutine)(message), int)
+    assert_type(await group.on("a", coroutine)(message), int)
+
+    @member.on("a")
+    async def decorated(message: Message) -> int:
+        return 1
+
+    @member.on("a", thread=True)
+    def in_thread(message: Message) -> bool:
+        return True
+
+    assert_type(await decorated(message), int)
+    assert_type(in_thread(message), bool)
+    ConsumerGroupMember(group, handlers={"a": plain, "b": coroutine})
+    group.member(handlers={"a": coroutine})

@@ -1,0 +1,141 @@
+"""Wrong use. Every line marked `# error` must be one for mypy and for pyright, and no other. Never run (`test_typing.py`)."""
+
+from __future__ import annotations
+
+import redis
+
+from streamio import Asyncio, Blocking, ConsumerGroupMember, ConsumerGroupTopic, Message, RetryPolicy, Topic
+
+
+def plain(message: Message) -> None: ...
+async def coroutine(message: Message) -> None: ...
+def without_message() -> None: ...
+
+
+def the_loop_of_the_other_colour_on_asyncio(topic: Topic[Asyncio], group: ConsumerGroupTopic[Asyncio], member: ConsumerGroupMember[Asyncio]) -> None:
+    for _ in member:  # error
+        pass
+    for _ in group:  # error
+        pass
+    for _ in topic.replay():  # error
+        pass
+    for _ in topic.tail():  # error
+        pass
+    with member:  # error
+        pass
+    with topic:  # error
+        pass
+
+
+async def the_loop_of_the_other_colour_on_blocking(
+    topic: Topic[Blocking], group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking]
+) -> None:
+    async for _ in member:  # error
+        pass
+    async for _ in group:  # error
+        pass
+    async for _ in topic.replay():  # error
+        pass
+    async with member:  # error
+        pass
+    async with topic:  # error
+        pass
+
+
+async def await_of_a_blocking_operation(topic: Topic[Blocking], group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
+    await topic.publish("a")  # error
+    await topic.length()  # error
+    await topic.close()  # error
+    await group.create()  # error
+    await group.info()  # error
+    await member.connect_and_listen()  # error
+    await member.read()  # error
+    await member.close()  # error
+
+
+async def await_of_a_note(member: ConsumerGroupMember[Asyncio], message: Message) -> None:
+    await member.stop()  # error
+    await member.pause()  # error
+    await message.ack()  # error
+
+
+async def a_forgotten_await(topic: Topic[Asyncio], group: ConsumerGroupTopic[Asyncio], member: ConsumerGroupMember[Asyncio]) -> None:
+    topic.publish("a")  # error
+    topic.close()  # error
+    group.create()  # error
+    group.connect_and_listen()  # error
+    member.connect_and_listen()  # error
+    member.flush()  # error
+    member.close()  # error
+    ids: list[str] = topic.publish_many([])  # error
+    print(ids)
+
+
+def a_coroutine_handler_on_blocking(group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
+    member.on("a", coroutine)  # error
+    member.once("a", coroutine)  # error
+    member.add_listener("a", coroutine)  # error
+    group.on("a", coroutine)  # error
+    ConsumerGroupMember(group, handlers={"a": coroutine})  # error
+
+    @member.on("a")  # error
+    async def decorated(message: Message) -> None: ...
+
+    @group.once("a")  # error
+    async def another(message: Message) -> None: ...
+
+
+def what_cannot_be_a_handler(blocking: ConsumerGroupMember[Blocking], asyncio: ConsumerGroupMember[Asyncio]) -> None:
+    blocking.on("a", without_message)  # error
+    asyncio.on("a", without_message)  # error
+    blocking.on(1, plain)  # error
+    blocking.on("a", plain, thread=True)  # error
+    asyncio.on("a", plain, thread="yes")  # error
+
+
+def arguments_of_the_wrong_type(topic: Topic[Blocking], group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
+    Topic(b"t")  # error
+    Topic("t", 6379)  # error
+    Topic("t", maxlen="1")  # error
+    Topic("t", redis.Redis(), codec=int)  # error
+    Topic("t", redis.Redis(), size=1)  # error
+    topic.publish(1)  # error
+    topic.publish("a", headers=["b"])  # error
+    topic.publish_many(3)  # error
+    topic.publish_many(["a"])  # error
+    topic.replay(count="3")  # error
+    topic.replay([])  # error
+    topic.delete(1)  # error
+    topic.trim(maxlen="1")  # error
+    topic.trim(keep=1)  # error
+    ConsumerGroupTopic("t", "g")  # error
+    ConsumerGroupTopic(topic)  # error
+    ConsumerGroupTopic(topic, "g", max="2")  # error
+    ConsumerGroupTopic(topic, "g", lease="30")  # error
+    ConsumerGroupTopic(topic, "g", retry=5)  # error
+    ConsumerGroupMember(topic, "m")  # error
+    ConsumerGroupMember(group, 1)  # error
+    ConsumerGroupMember(group, concurrency="2")  # error
+    group.create(start=[])  # error
+    group.pending(idle="1")  # error
+    member.read("1")  # error
+    member.read(timeout="1")  # error
+    RetryPolicy(max_deliveries="5")  # error
+
+
+def words_that_are_no_option(topic: Topic[Blocking], group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
+    ConsumerGroupTopic(topic, "g", unhandled="drop")  # error
+    ConsumerGroupTopic(topic, "g", on_group_lost="ignore")  # error
+    ConsumerGroupMember(group, ack="yes")  # error
+    ConsumerGroupMember(group, prefetch="much")  # error
+    topic.group("g", lease="30")  # error
+    topic.group("g", leese=30)  # error
+    group.member("m", block="2")  # error
+    group.member("m", grease=1)  # error
+    member.clone("m", blok=2)  # error
+
+
+def a_message_is_read_only(message: Message) -> None:
+    message.nack(delay="1")  # error
+    message.data = {}  # error
+    message.topic = "t"  # error
