@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError
 
 from ..commands import Command
-from ..effects import Call, Exchange, Line, Receive, Redirect, Words, Write
+from ..effects import Call, Drop, Exchange, Line, Receive, Redirect, Words, Write
 from ..errors import SetupError, Unanswered
 
 R = TypeVar("R")
@@ -47,12 +47,17 @@ def ask(line: Line, command: Command[R]) -> Exchange[R]:
 
 
 def answered(line: Line, command: Command[Any]) -> Exchange[Any]:
-    """The reply on this line, to the full script where the server does not know it."""
-    yield Write(line, [command.words])
-    reply = yield Receive(line)
-    if isinstance(reply, NoScriptError) and command.in_full:
-        yield Write(line, [command.in_full])
+    """The reply on this line: to the full script where the server does not know it, and from the node that the key moved to."""
+    for _ in range(MOVES):
+        yield Write(line, [command.words])
         reply = yield Receive(line)
+        if isinstance(reply, NoScriptError) and command.in_full:
+            yield Write(line, [command.in_full])
+            reply = yield Receive(line)
+        if not isinstance(reply, MovedError):
+            break
+        yield Drop(line)
+        yield Redirect(reply.host, reply.port)
     return reply
 
 

@@ -138,7 +138,7 @@ class Hand:
         for things in (self.fresh, self.taken, self.running, self.held, self.acks, self.notes, self.owed, self.sent, self.flying):
             things.clear()
         self.current: Any = None
-        self.undecided: Any = None
+        self.undecided: list[Any] = []  # whose loops were left in a `with` block
         self.timers: list[float] = []
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
@@ -237,14 +237,14 @@ class Hand:
     @property
     def busy(self) -> bool:
         """Whether the keeper has something to keep."""
-        return bool(self.in_hand or self.held or self.owed or self.acks or self.notes or self.long or self.undecided is not None or self.seated)
+        return bool(self.in_hand or self.held or self.owed or self.acks or self.notes or self.long or self.undecided or self.seated)
 
     def known(self) -> set[str]:
         """The ids of all that is in hand or noted."""
         known = {message.id for message in (*self.fresh, *self.taken)} | set(self.running) | self.held | set(self.acks) | set(self.flying)
         known.update(note.id if isinstance(note, Parking) else note.message.id for note in list(self.notes))
         known.update(entry_id for ids in list(self.sent) for entry_id in ids)
-        known.update(message.id for message in (self.current, self.undecided) if message is not None)
+        known.update(message.id for message in (self.current, *self.undecided) if message is not None)
         return known
 
     def event(self, name: str, **facts: Any) -> Event:

@@ -59,7 +59,7 @@ def is_late(hand: Hand, watch: Watch, now: float) -> bool:
 
 def is_pending(hand: Hand) -> bool:
     """Whether anything is pending under the member's name."""
-    return bool(hand.in_hand or hand.held or hand.ahead or hand.undecided is not None) and hand.settings.ack != "none"
+    return bool(hand.in_hand or hand.held or hand.ahead or hand.undecided) and hand.settings.ack != "none"
 
 
 def renewal_at(hand: Hand, watch: Watch) -> float:

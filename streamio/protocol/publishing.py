@@ -28,7 +28,8 @@ class Publisher:
         """The id of the entry, written now."""
         words = yield from self.retaining()
         (reply,) = yield from self.sending([xadd(self.topic, words, entry_id, fields).words], [])
-        return self.learned(str(fine(reply, ("XADD", self.topic))))
+        given = str(fine(reply, ("XADD", self.topic)))
+        return self.learned(given) if entry_id == "*" else given  # an id that the caller chose tells no time
 
     def publishing_batch(self, batch: Sequence[Words], done: list[str]) -> Exchange[None]:
         """Write these entries; their ids are appended to `done`."""

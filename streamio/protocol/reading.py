@@ -45,9 +45,16 @@ def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
         if message is not None:
             hand.work_began, hand.work_count = now, hand.handled + hand.failures
             return message
-        if until is not None and now >= until and (hand.dry or hand.paused or hand.down_since is not None):
+        if until is not None and now >= until and is_dry(hand, now):
             return None
     return None
+
+
+def is_dry(hand: Hand, now: float) -> bool:
+    """Whether nothing is to be had now: the last read brought nothing and no page waits to be taken; or nothing may be read."""
+    if hand.taken or hand.fresh:
+        return False
+    return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.paused or hand.down_since is not None
 
 
 def measuring(hand: Hand, now: float) -> None:

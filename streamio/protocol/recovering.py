@@ -23,8 +23,6 @@ def losing_line(hand: Hand, error: Exception) -> Exchange[None]:
     """The reading line broke: forget what it owed, tell it once, and try again later. A refused login lasts `connect_timeout` at most."""
     hand.forget_owed()
     yield Drop(hand.reading)
-    if isinstance(error, MovedError):
-        yield Redirect(error.host, error.port)
     now: float = yield Now()
     if hand.down_since is None:
         hand.down_since, hand.attempts = now, 0
@@ -33,6 +31,9 @@ def losing_line(hand: Hand, error: Exception) -> Exchange[None]:
         raise error
     else:
         hand.attempts += 1
+    if isinstance(error, MovedError):
+        yield Redirect(error.host, error.port)
+    elif hand.attempts:
         yield Redirect()
 
 

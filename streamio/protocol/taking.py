@@ -128,11 +128,12 @@ def starting(hand: Hand) -> Exchange[Any]:
 
 
 def countable(hand: Hand) -> list[Any]:
-    """The messages at the head whose start may be counted in one write: none of them on its last delivery but the first one."""
+    """The messages at the head whose start may be counted in one write: an orphan by itself, because it may take with it what is not acknowledged
+    yet; others as far as none but the first is on its last delivery."""
     most = hand.settings.retry.max_deliveries
     found = [hand.taken[0]]
     for message in list(hand.taken)[1:PAGE]:
-        if message.counted or message.before + 2 >= most:
+        if message.counted or message.orphan or found[0].orphan or message.before + 2 >= most:
             break
         found.append(message)
     return found
