@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import selectors
 import time
 from collections import deque
 from threading import get_ident
@@ -20,6 +21,7 @@ from ..errors import Unanswered
 from .source import Source
 
 BROKEN = (ConnectionError, TimeoutError, OSError)
+Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)  # no descriptor of its own; poll takes descriptors above 1024, too
 
 
 class Bell:
@@ -232,6 +234,17 @@ async def reply_of(connection: Any) -> Any:
 async def has_news(connection: Any) -> bool:
     """Whether an idle connection has something to read: then it was closed, or is out of step."""
     try:
-        return bool(await connection.can_read())
+        return bool(await connection.can_read()) or is_readable(connection)
     except BROKEN:
         return True
+
+
+def is_readable(connection: Any) -> bool:
+    """Whether the socket has something that the event loop did not fetch yet: `can_read` knows only what was there when the loop last turned."""
+    look = getattr(getattr(connection, "_writer", None), "get_extra_info", None)
+    transport_socket = look("socket") if look is not None else None
+    if transport_socket is None:  # the embedded server
+        return False
+    with Selector() as selector:
+        selector.register(transport_socket, selectors.EVENT_READ)
+        return bool(selector.select(0))
