@@ -101,7 +101,7 @@ def leading(notes: list[Note]) -> list[Note]:
 def parking(hand: Hand, line: Line, notes: list[Parking]) -> Exchange[None]:
     """Let the entries wait under the parking consumer; a wait longer than the lease is remembered, to be parked again before it ends."""
     s = hand.settings
-    rows = [(note.id, max(0.0, s.lease - note.delay), "", note.deliveries) for note in notes]
+    rows = [(note.id, max(0.0, s.lease - note.delay) if note.delay else s.lease + SLACK, "", note.deliveries) for note in notes]
     parked = set((yield from ask(line, park(s.topic, s.group, s.me, WAITING, rows))))
     now: float = yield Now()
     for note in notes:
@@ -121,6 +121,7 @@ def remember(hand: Hand, note: Parking, now: float) -> None:
     hand.poll_at = min(hand.poll_at, due)
     if note.delay > hand.settings.lease:
         hand.long[note.id] = (due, note.deliveries)
+        hand.bell.ring()  # the keeper parks it again before a lease is over
 
 
 def parking_again(hand: Hand, line: Line, now: float) -> Exchange[None]:

@@ -239,6 +239,7 @@ class Stage:
         self.order: list[str] = []
         self.players: list[Player] = []
         self.hooks: list[Callable[[Player], None]] = []
+        self.make: type[Player] = Player
 
     def time(self) -> float:
         """The server's clock."""
@@ -259,7 +260,7 @@ class Stage:
 
     def player(self, name: str, **options: Any) -> Player:
         """A new member."""
-        player = Player(self, name, **options)
+        player = self.make(self, name, **options)
         self.players.append(player)
         return player
 
@@ -299,7 +300,7 @@ class Stage:
         survivor: Any = None
         for attempt in range(12):
             self.now += lease * 1.5 if attempt == 0 else 61
-            survivor = self.player(name if attempt == 0 else f"{name}{attempt}")
+            survivor = self.player(name)
             self.play(players=[survivor])
             survivor.kill()
             if not self.pending():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .stage import Stage
+from .stage import Player, Ran, Stage
 
 SITS = {"2": [0.6, 0.6], "4": [12.0, 12.0, 12.0]}  # one sits for more than a second on top of what waits, one for more than a lease
 FAILS = {"1": 1, "5": 9}  # one succeeds at its second delivery, one never
@@ -64,7 +64,7 @@ def test_killed_at_every_effect_nothing_is_lost(monkeypatch: Any, survivor: str,
 @pytest.mark.slow
 def test_killed_in_every_order_of_listener_and_keeper_nothing_is_lost(monkeypatch: Any, capsys: Any) -> None:
     runs, twice = 0, 0
-    for begin in range(0, length(monkeypatch), 4):
+    for begin in range(0, length(monkeypatch), 9):
         for order in itertools.product((0, 1), repeat=6):
             stage = scene(monkeypatch)
             stage.player("m")
@@ -76,3 +76,46 @@ def test_killed_in_every_order_of_listener_and_keeper_nothing_is_lost(monkeypatc
     with capsys.disabled():
         print(f"\n  {runs} orders of listener and keeper, each killed at its end: 0 lost, at most {twice} ran twice")
     assert twice <= 4
+
+
+# -- the stage bites: members that are broken on purpose are caught -----------------------------------------------------------------------------
+
+
+class AcknowledgesFirst(Player):
+    """Acknowledges an entry before its handler runs."""
+
+    def perform(self, actor: Any, effect: Any) -> Any:
+        if isinstance(effect, Ran) and effect.what == "start":
+            self.hand.ack(effect.message)
+        return super().perform(actor, effect)
+
+
+class NeverClaims(Player):
+    """Does not look for the entries of silent members."""
+
+    def perform(self, actor: Any, effect: Any) -> Any:
+        self.hand.claim_at = float("inf")
+        return super().perform(actor, effect)
+
+
+class ForgetsItsOwn(Player):
+    """Does not look at what is pending under its own name."""
+
+    def perform(self, actor: Any, effect: Any) -> Any:
+        self.hand.own = None
+        return super().perform(actor, effect)
+
+
+@pytest.mark.parametrize(("broken", "survivor"), [(AcknowledgesFirst, "s"), (NeverClaims, "s"), (ForgetsItsOwn, "m")])
+def test_a_broken_member_is_caught(monkeypatch: Any, broken: type[Player], survivor: str) -> None:
+    def play_all() -> None:
+        for kill_at in range(1, length(monkeypatch) + 1, 3):
+            stage = scene(monkeypatch)
+            stage.make = broken
+            stage.player("m")
+            stage.play(effects=kill_at)
+            stage.survive(survivor)
+            check(stage, kill_at)
+
+    with pytest.raises(AssertionError):
+        play_all()
