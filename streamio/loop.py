@@ -55,7 +55,7 @@ class Loop:
         if message is not None:
             hand.current = None
             if self.member._in_block:
-                hand.undecided = message
+                hand.undecided.append(message)
             else:
                 released(hand, message)
         if self.begun:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Unpack, overload
+from weakref import proxy
 
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .drivers import tasks, workers
@@ -91,7 +92,7 @@ class ConsumerGroupMember(Emitting[C]):
         self._driver = topic._driver.beside(self.lifecycle)
         self._hand.wake = self._driver.wake
         room: Any = tasks if self._is_asyncio else workers
-        self._runner = (room.Tasks if self._is_asyncio else room.Workers)(self._hand, self._driver, self, self.lifecycle)
+        self._runner = (room.Tasks if self._is_asyncio else room.Workers)(self._hand, self._driver, proxy(self), self.lifecycle)
         self._keeper = room.Keeper(self._hand, self._driver)
         self._user = ""  # who has the hand: a loop, a listener, a read; nobody
         self._idle = threading.Event()
@@ -320,11 +321,11 @@ class ConsumerGroupMember(Emitting[C]):
         await self.close()
 
     def _verdict(self, error: BaseException | None) -> None:
-        """The end of the `with` block decides about the message whose loop was left."""
+        """The end of the `with` block decides about the messages whose loops were left."""
         hand, self._in_block = self._hand, False
-        message = hand.undecided if hand.undecided is not None else hand.current
-        hand.undecided = hand.current = None
-        if message is not None:
+        messages = [*hand.undecided, *([] if hand.current is None else [hand.current])]
+        hand.undecided, hand.current = [], None
+        for message in messages:
             released(hand, message) if error is not None else succeeded(hand, message)
 
     # -- within -------------------------------------------------------------------------------------------------------------------------

@@ -185,6 +185,9 @@ class Tasks:
             self.lifecycle.tell(retrying)
 
 
+turns: set[asyncio.Task[None]] = set()  # the loop knows its tasks weakly, and of a member that was dropped nobody else knows this one
+
+
 class Keeper:
     """The keeper as a timer of the event loop: a task exists only while a turn is taken. It holds the hand, not the member."""
 
@@ -226,6 +229,8 @@ class Keeper:
         self.hand.asleep = False
         self.timer, self.again = None, False
         self.task = self.loop.create_task(self.keep())
+        turns.add(self.task)
+        self.task.add_done_callback(turns.discard)
 
     async def keep(self) -> None:
         """One turn, and the timer for the next."""
