@@ -4,8 +4,10 @@ Until it is told to stop: `python examples/worker.py`. Ten orders first, and an 
 """
 
 import argparse
+import logging
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -17,6 +19,7 @@ parser.add_argument("--concurrency", type=int, default=4, help="how many orders 
 parser.add_argument("--orders", type=int, default=0, help="publish so many orders first")
 parser.add_argument("--seconds", type=float, help="end after so long")
 options = parser.parse_args()
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
 orders = Topic("worker:orders", options.url)
 billing = ConsumerGroupTopic(orders, "billing", retry=RetryPolicy(max_deliveries=5, backoff=(1, 60)))
@@ -26,15 +29,15 @@ worker = billing.member(concurrency=options.concurrency, grace=30)
 @worker.on("order.placed")
 def charge(message: Message) -> None:
     """Charge one order. What it raises is told by `failed`, and the order is tried again."""
-    print("started", message.id, flush=True)
+    logging.info("started %s", message.id)
     time.sleep(0.2)  # the bank thinks
-    print("charged", message.id, flush=True)
+    logging.info("charged %s", message.id)
 
 
 @worker.lifecycle.on("failed")
 def report(event: Event) -> None:
     """A handler raised."""
-    print("failed", event.message.id, repr(event.error), flush=True)
+    logging.error("failed %s: %r", event.message.id, event.error)
 
 
 # stop() only sets a flag, so a signal handler may call it. In asyncio: loop.add_signal_handler(signal.SIGTERM, worker.stop)
@@ -47,4 +50,4 @@ if options.seconds is not None:
 orders.publish_many(("order.placed", {"number": n}) for n in range(options.orders))
 worker.connect_and_listen()
 orders.close()
-print("stopped", flush=True)
+logging.info("stopped")
