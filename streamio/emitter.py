@@ -190,10 +190,6 @@ class Lifecycle(EventEmitter):
             self._events.setdefault(event, OrderedDict())[k] = v
         self.watched = self.watched or event in ("started", "succeeded")
 
-    def wants(self, name: str) -> bool:
-        """Whether anything listens to this event."""
-        return name in self._events
-
     def tell(self, event: Event) -> None:
         """Call the event's listeners."""
         self.emit(event.name, event)

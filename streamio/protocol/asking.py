@@ -48,6 +48,7 @@ def ask(line: Line, command: Command[R]) -> Exchange[R]:
 
 def answered(line: Line, command: Command[Any]) -> Exchange[Any]:
     """The reply on this line: to the full script where the server does not know it, and from the node that the key moved to."""
+    reply: Any = None
     for _ in range(MOVES):
         yield Write(line, [command.words])
         reply = yield Receive(line)

@@ -15,7 +15,6 @@ from ..retention import Retention
 from .asking import MOVES, fine
 
 BATCH = 500  # entries in one write
-BATCH_BYTES = 1_000_000
 
 
 class Publisher:

@@ -139,7 +139,7 @@ def parking_again(hand: Hand, line: Line, now: float) -> Exchange[None]:
 def burying(hand: Hand, line: Line, note: Burial) -> Exchange[None]:
     """Write the dead letter and acknowledge the entry, in one step, where this member still owns it."""
     s, message = hand.settings, note.message
-    args = (s.group, s.me, message.id, str(DEAD_LETTERS), *dead_letter(hand, note))
+    args: list[str | bytes] = [s.group, s.me, message.id, str(DEAD_LETTERS), *dead_letter(hand, note)]
     letter = yield from ask(line, ran(BURY, (s.topic, s.dead_letters), args, str))
     name = "buried" if letter else "lease_lost"
     hand.settled += bool(letter)

@@ -31,6 +31,8 @@ DROPPED = {
     ("drivers.workers", "AttributeError"): "the handler settled the message itself",
     ("topic", "StopAsyncIteration"): "the iterable is through",
 }
+# Overridden methods that pyee calls.
+CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error"}
 THIRD = {"redis", "pyee", "fakeredis"}
 
 
@@ -155,7 +157,7 @@ def test_every_dropped_exception_that_is_listed_is_there() -> None:
 
 def test_nothing_is_left_over() -> None:
     count = Counter(word for module in modules() for word in words(module.text))
-    known = public()
+    known = public() | CALLED_ELSEWHERE
     names = [(module.name, name) for module in MODULES for name in defined(module) if not name.startswith("__")]
     left = [f"{module}: {name}" for module, name in names if name not in known and count[name] < 2]
     assert left == []
