@@ -26,26 +26,39 @@ class Loop:
         self.hand, self.driver = member._hand, member._driver
         self.message: Any = None
         self.begun = False  # this loop has the member to itself
+        self.fresh, self.note = self.hand.fresh, self.hand.acks.append
+        self.lease, self.auto = self.hand.settings.lease, self.hand.settings.ack == "auto"
 
-    def over(self) -> None:
-        """The message's body is through."""
-        message, self.message, self.hand.current = self.message, None, None
+    def swiftly(self) -> Any:
+        """The message before is through; the next one where it may start without any I/O, else None."""
+        hand, message = self.hand, self.message
         if message is not None:
-            succeeded(self.hand, message)
+            self.message = hand.current = None
+            self.settle(message)
+        if not self.fresh or hand.taken or hand.halted or time.monotonic() - hand.renewed_at > self.lease:
+            return None
+        try:
+            return self.start(self.fresh.popleft())
+        except IndexError:  # the keeper gave them back
+            return None
 
-    def ready(self) -> Any:
-        """A message that may start without any I/O, or None."""
-        hand = self.hand
-        if hand.fresh and not hand.taken and not hand.halted and time.monotonic() - hand.renewed_at <= hand.settings.lease:
-            try:
-                return hand.fresh.popleft()
-            except IndexError:  # the keeper gave them back
-                return None
-        return None
+    def settle(self, message: Any) -> None:
+        """The message's body is through. (`succeeded`, with the usual case first.)"""
+        if not self.auto:
+            succeeded(self.hand, message)
+            return
+        self.hand.handled += 1
+        try:
+            del message._open
+        except AttributeError:  # the body settled it
+            return
+        self.note(message.id)
+        if self.hand.asleep:
+            self.hand.bell.ring()
 
     def start(self, message: Any) -> Any:
         """Hand the message out."""
-        if self.hand.settings.ack == "manual":
+        if not self.auto and self.hand.settings.ack == "manual":
             return guarded(message)
         self.message = self.hand.current = message
         return message
@@ -71,16 +84,15 @@ class BlockingLoop(Loop):
         return self
 
     def __next__(self) -> Message:
-        if self.message is not None:
-            self.over()
-        message = self.ready()
+        message = self.swiftly()
         if message is None:
             self.member._enter(self)
             message = self.driver.run_on(self.hand.reading, next_message(self.hand))
             if message is None:
                 self.member._exit(self)
                 raise StopIteration
-        handed: Message = self.start(message)
+            message = self.start(message)
+        handed: Message = message
         return handed
 
 
@@ -91,14 +103,13 @@ class AsyncioLoop(Loop):
         return self
 
     async def __anext__(self) -> Message:
-        if self.message is not None:
-            self.over()
-        message = self.ready()
+        message = self.swiftly()
         if message is None:
             await self.member._enter(self)
             message = await self.driver.run_on(self.hand.reading, next_message(self.hand))
             if message is None:
                 await self.member._exit(self)
                 raise StopAsyncIteration
-        handed: Message = self.start(message)
+            message = self.start(message)
+        handed: Message = message
         return handed
