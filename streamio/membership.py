@@ -1,0 +1,213 @@
+"""What a member is before anything is read: its settings, its hand, its driver and keeper, and who has it: one loop, listener or read at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from weakref import proxy
+
+from .colour import C, operation
+from .drivers import tasks, workers
+from .effects import Do, Exchange
+from .emitter import Lifecycle, log
+from .emitting import Emitting
+from .group import ConsumerGroupTopic, one_of, positive
+from .ids import seconds
+from .keys import WAITING, checked
+from .message import Message, Redelivered
+from .protocol.hand import Hand, Settings
+from .protocol.joining import joining, leaving
+from .protocol.outcomes import released, succeeded
+from .protocol.prefetch import MOST, Prefetch
+
+ACK = ("auto", "manual", "none")
+
+
+class Membership(Emitting[C]):
+    """A member without its face."""
+
+    def __init__(self, group: ConsumerGroupTopic[C], id: str | None, options: Mapping[str, Any]) -> None:
+        super().__init__(group)
+        self.group = group
+        self.id = checked(default_id() if id is None else id, "member id")
+        if self.id == WAITING:
+            raise ValueError(f"the member id {WAITING!r} is reserved: it is where waiting entries are parked")
+        self._options = options
+        self._hand = Hand(settings_of(group, self.id, options), prefetch_of(options), Message, Redelivered)
+        self.lifecycle = Lifecycle(start_task if group._is_asyncio else None)
+        self._driver = group._driver.beside(self.lifecycle)
+        self._hand.wake = self._driver.wake
+        room: Any = tasks if self._is_asyncio else workers
+        self._runner = (room.Tasks if self._is_asyncio else room.Workers)(self._hand, self._driver, proxy(self), self.lifecycle)
+        self._keeper = room.Keeper(self._hand, self._driver)
+        self._user = ""  # who has the hand: a loop, a listener, a read; nobody
+        self._idle = threading.Event()
+        self._idle.set()
+        self._in_block = False
+
+    def __del__(self) -> None:
+        hand = getattr(self, "_hand", None)
+        if hand is not None and hand.state in ("ready", "listening", "iterating"):
+            hand.abandoned = True
+            hand.bell.ring()
+
+    def _verdict(self, error: BaseException | None) -> None:
+        """The end of the `with` block decides about the messages whose loops were left."""
+        hand, self._in_block = self._hand, False
+        messages = [*hand.undecided, *([] if hand.current is None else [hand.current])]
+        hand.undecided, hand.current = [], None
+        for message in messages:
+            released(hand, message) if error is not None else succeeded(hand, message)
+
+    @operation
+    def _enter(self, loop: Any) -> Exchange[None]:
+        """Let this loop have the member; a RuntimeError where another one has it."""
+        if loop.begun:
+            return
+        self._take_for("iterating")
+        try:
+            yield from self._join()
+        except BaseException:
+            self._free()
+            raise
+        loop.begun, self._hand.state = True, "iterating"
+
+    @operation
+    def _exit(self, loop: Any) -> Exchange[None]:
+        """The loop ended because the member stopped."""
+        loop.begun = False
+        yield from self._part()
+
+    def _join(self) -> Exchange[None]:
+        hand = self._hand
+        if hand.state == "closed":
+            raise RuntimeError(f"member {self.id!r} is closed; use clone()")
+        if hand.state == "forked":
+            raise RuntimeError(f"member {self.id!r} was made in another process; use clone() in this one")
+        if hand.state in ("new", "stopped") and not hand.stopping:
+            try:
+                yield Do(lambda: self._driver.run_on(hand.reading, joining(hand)))
+            except BaseException:
+                yield Do(lambda: self._driver.drop(hand.reading))
+                raise
+            self._keeper.start()
+
+    def _part(self) -> Exchange[None]:
+        """Leave the group: settle, give back, close the lines."""
+        hand = self._hand
+        if hand.state not in ("new", "stopped", "forked"):
+            yield Do(lambda: self._driver.run_on(hand.reading, leaving(hand)))
+            yield Do(lambda: self._driver.drop(hand.reading))
+            yield Do(self._keeper.stop)
+            hand.empty()
+            self.lifecycle.tell(hand.event("stopped"))
+        if hand.state != "forked":
+            hand.state = "stopped"
+        hand.halt(stopping=False)
+        self._free()
+
+    def _take_for(self, use: str) -> None:
+        if self._user:
+            raise RuntimeError(f"member {self.id!r} is {self._user} already: one loop at a time; use clone() for another")
+        self._user = use
+        self._idle.clear()
+        self._thread = threading.get_ident()
+
+    def _free(self) -> None:
+        self._user = ""
+        if self._hand.state in ("listening", "iterating"):
+            self._hand.state = "ready"
+        self._idle.set()
+
+    def _runner_is_me(self) -> bool:
+        """Whether this is called from inside the listening itself (a handler)."""
+        if self._is_asyncio:
+            return self._hand.current is not None or asyncio.current_task() in self._runner.tasks
+        return self._thread == threading.get_ident()
+
+    def _wait_idle(self) -> Any:
+        if not self._is_asyncio:
+            return self._idle.wait()
+
+        async def wait() -> None:
+            while not self._idle.is_set():
+                await asyncio.sleep(0.01)
+
+        return wait()
+
+    def _need_listener(self, what: str) -> None:
+        if not self.any_listener():
+            raise ValueError(f"nothing listens on member {self.id!r}: add a handler with on(type, fn) before {what}")
+
+    def _settings_for_check(self) -> None:
+        """Take no place of the group's `max`."""
+        self._hand.settings = replace(self._hand.settings, max=None)
+
+    def _after_fork(self) -> None:
+        """In a forked child: nothing is in hand, and nothing is said on the parent's connections."""
+        self._hand.empty()
+        self._hand.state, self._user = "forked", ""
+        self._hand.reading.connection = self._hand.side.connection = None
+        self._hand.reading.lock = self._hand.side.lock = None
+
+
+def settings_of(group: ConsumerGroupTopic[Any], me: str, options: Mapping[str, Any]) -> Settings:
+    """The group's and the member's settings, checked; errors name what is wrong."""
+    concurrency = options["concurrency"]
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        raise ValueError(f"concurrency must be a whole number, 1 or more, not {concurrency!r}")
+    return Settings(
+        topic=group.topic.name,
+        group=group.name,
+        me=me,
+        codec=group.topic.codec,
+        start=group._start_id(round(time.time() * 1000)),
+        lease=group.lease,
+        claim_interval=group.claim_interval,
+        retry=group.retry,
+        unhandled=group.unhandled,
+        on_group_lost=group.on_group_lost,
+        max=group.max,
+        block=positive(options["block"], "block"),
+        ack=one_of(options["ack"], ACK, "ack"),
+        concurrency=concurrency,
+        connect_timeout=seconds(options["connect_timeout"], "connect_timeout"),
+        grace=seconds(options["grace"], "grace"),
+    )
+
+
+def default_id() -> str:
+    """Host name, process id and a random part."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def prefetch_of(options: Mapping[str, Any]) -> Prefetch:
+    """How much to read ahead, or an error where `prefetch` is neither "auto" nor a whole number."""
+    prefetch = options["prefetch"]
+    if prefetch == "auto" or (isinstance(prefetch, int) and not isinstance(prefetch, bool) and 0 <= prefetch <= 100 * MOST):
+        return Prefetch(prefetch, options["concurrency"])
+    raise ValueError(f"prefetch must be 'auto' or a whole number from 0 to {100 * MOST}, not {prefetch!r}")
+
+
+def start_task(awaitable: Any) -> None:
+    """Run what a coroutine lifecycle listener returned."""
+    task = asyncio.ensure_future(awaitable)
+    running.add(task)
+    task.add_done_callback(finished)
+
+
+running: set[asyncio.Future[Any]] = set()
+
+
+def finished(task: asyncio.Future[Any]) -> None:
+    """Log what a lifecycle listener raised."""
+    running.discard(task)
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a lifecycle listener raised", exc_info=task.exception())
