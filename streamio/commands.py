@@ -39,11 +39,6 @@ def pairs(reply: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(reply[::2], reply[1::2]))
 
 
-def same(reply: Any) -> Any:
-    """The reply as it is."""
-    return reply
-
-
 def nothing(reply: Any) -> None:
     """No result."""
 
@@ -151,6 +146,14 @@ def xreadgroup(key: str, group: str, me: str, count: int, block: float | None, n
     """Read what no member has got yet; `block` None does not wait. Reply: `read_entries`."""
     waiting = () if block is None else ("BLOCK", milliseconds(max(block, 0.001)))
     return ("XREADGROUP", "GROUP", group, me, "COUNT", str(count), *waiting, *(("NOACK",) if noack else ()), "STREAMS", key, ">")
+
+
+def greet(key: str, group: str, me: str) -> Words:
+    """Read nothing (one's own pending entries above the largest id), so that the server lists the member as alive.
+
+    Redis 7.0 makes and touches a consumer only where a read brings something (7.0.15); from 7.2 on every read does.
+    """
+    return ("XREADGROUP", "GROUP", group, me, "COUNT", "1", "STREAMS", key, "18446744073709551615-18446744073709551614")
 
 
 def xack(key: str, group: str, ids: Sequence[str]) -> Words:

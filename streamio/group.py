@@ -212,8 +212,7 @@ async def listen_side_by_side(members: list[Any]) -> None:
         for member in members:
             member.stop()
         await asyncio.wait(tasks)
-    for task in tasks:
-        task.result()
+    await asyncio.gather(*tasks)  # raises the first error, and marks the others as seen
 
 
 def checked_bounds(least: int, most: int | None) -> tuple[int, int | None]:

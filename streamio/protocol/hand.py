@@ -150,6 +150,7 @@ class Hand:
         self.own: str | None = None
         self.cursors: dict[str, str] = {}
         self.renewed_at = self.filled_at = self.poll_at = self.claim_at = 0.0
+        self.greeted_at = float("-inf")
         self.claimed_last = False
         self.limit: int | None = None
         self.work_began: float | None = None
@@ -233,11 +234,6 @@ class Hand:
     def in_hand(self) -> int:
         """How many entries wait or run here."""
         return len(self.fresh) + len(self.taken) + len(self.running) + (self.current is not None)
-
-    @property
-    def busy(self) -> bool:
-        """Whether the keeper has something to keep."""
-        return bool(self.in_hand or self.held or self.owed or self.acks or self.notes or self.long or self.undecided or self.seated)
 
     def known(self) -> set[str]:
         """The ids of all that is in hand or noted."""

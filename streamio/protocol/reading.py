@@ -15,14 +15,14 @@ from typing import Any
 
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
-from ..commands import read_entries, xinfo_stream, xread, xreadgroup
+from ..commands import greet, read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
 from .asking import ask, moved
 from .groups import is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
-from .owing import collecting, writing
+from .owing import Row, collecting, writing
 from .recovering import losing_line, recovering, regrouping
 from .settling import sending_notes
 from .taking import claiming, opened, starting, taking_due, taking_own
@@ -144,7 +144,24 @@ def reading(hand: Hand, block: float | None) -> Exchange[None]:
     hand.prefetch.asked(count)
     asked_at: float = yield Now()
     words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
-    yield from writing(hand, [(words, arrived, (count, asked_at))])
+    yield from writing(hand, [*greeting(hand, asked_at), (words, arrived, (count, asked_at))])
+
+
+def greeting(hand: Hand, now: float) -> list[Row]:
+    """What tells the server three times in a lease that the member lives, though it may have nothing to do."""
+    s = hand.settings
+    if now - hand.greeted_at < s.lease / 3:
+        return []
+    hand.greeted_at = now
+    return [(greet(s.topic, s.group, s.me), greeted, None)]
+
+
+def greeted(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
+    """The answer to a greeting."""
+    if isinstance(reply, RedisError):
+        raise reply
+    return
+    yield
 
 
 def reading_ahead(hand: Hand) -> Exchange[None]:

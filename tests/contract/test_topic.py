@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -306,7 +306,7 @@ async def test_an_approximate_trim_removes_whole_nodes_only(w: World) -> None:
     assert (await w.do(topic.trim(maxlen=60))).removed == 0
 
 
-@pytest.mark.parametrize("minid", ["4000", "4000-0", 4000, "3000-1", datetime.fromtimestamp(4, timezone.utc)])
+@pytest.mark.parametrize("minid", ["4000", "4000-0", 4000, "3000-1", datetime.fromtimestamp(4, UTC)])
 async def test_trim_keeps_what_is_not_below_a_position(w: World, minid: Any) -> None:
     topic, ids = await filled(w)
     assert (await w.do(topic.trim(minid=minid, exact=True))).removed == 3
@@ -348,7 +348,7 @@ async def test_a_pending_entry_holds_back_what_is_not_below_it(w: World) -> None
     await read(w, topic, "quick", 10, acked=10)
     result = await w.do(topic.trim(acked=True, exact=True))
     assert (result.removed, result.held_by.group, result.held_by.oldest) == (3, "slow", ids[3])
-    assert result.held_by.since == datetime.fromtimestamp(4, timezone.utc)
+    assert result.held_by.since == datetime.fromtimestamp(4, UTC)
     assert entries(w, topic)[0][0] == ids[3]
 
 
@@ -477,7 +477,7 @@ async def test_replay_gives_the_whole_history_as_messages(w: World) -> None:
         ({"start": "3000-0", "end": "5000-0"}, [3, 4, 5]),
         ({"start": "(3000-0", "end": "(5000-0"}, [4]),
         ({"start": 9000}, [9, 10]),
-        ({"start": datetime.fromtimestamp(3, timezone.utc), "end": datetime.fromtimestamp(4.5, timezone.utc)}, [3, 4]),
+        ({"start": datetime.fromtimestamp(3, UTC), "end": datetime.fromtimestamp(4.5, UTC)}, [3, 4]),
         ({"end": timedelta(hours=1), "start": "9500"}, [10]),
         ({"start": timedelta(hours=1)}, []),
         ({"count": 3}, [1, 2, 3]),
@@ -572,7 +572,7 @@ async def test_a_tail_of_a_stream_that_does_not_exist_waits_for_it(w: World) -> 
     await asyncio.wait_for(follower, 10)
 
 
-@pytest.mark.parametrize("start", ["2000-0", 2000, datetime.fromtimestamp(2, timezone.utc), "-"])
+@pytest.mark.parametrize("start", ["2000-0", 2000, datetime.fromtimestamp(2, UTC), "-"])
 async def test_a_tail_from_a_position_begins_above_it(w: World, start: Any) -> None:
     topic, _ = await filled(w, 700)
     w.raw.xadd(topic.name, {"type": "last"})

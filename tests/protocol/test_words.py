@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import string
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.crc import key_slot
@@ -33,7 +33,7 @@ def test_the_id_after_the_last_of_a_millisecond_is_in_the_next() -> None:
 
 
 def test_an_id_tells_when_it_was_published() -> None:
-    assert published_at("1500-3") == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=timezone.utc)
+    assert published_at("1500-3") == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
 
 
 def test_an_id_beyond_the_calendar_is_the_last_moment_of_it() -> None:
@@ -50,9 +50,9 @@ def test_an_id_beyond_the_calendar_is_the_last_moment_of_it() -> None:
         (0, "0"),
         (FIRST, "-"),
         (LAST, "+"),
-        (datetime(1970, 1, 1, 0, 0, 2, tzinfo=timezone.utc), "2000"),
+        (datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC), "2000"),
         (datetime.fromtimestamp(2), "2000"),
-        (datetime(1960, 1, 1, tzinfo=timezone.utc), "0"),
+        (datetime(1960, 1, 1, tzinfo=UTC), "0"),
         (timedelta(seconds=3), "7000"),
         (timedelta(days=1), "0"),
     ],
@@ -249,7 +249,7 @@ def test_a_value_that_is_not_flat_is_refused_by_field(value: object) -> None:
 
 
 def test_a_lone_surrogate_is_refused_by_field() -> None:
-    with pytest.raises(ValueError, match="'name'.*surrogate"):
+    with pytest.raises(ValueError, match=r"'name'.*surrogate"):
         FlatCodec().encode({"name": "\udcff"})
     with pytest.raises(ValueError, match="surrogate"):
         FlatCodec().encode({"\udcff": "x"})
