@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from types import ModuleType
 import pytest
 
 import streamio
+from streamio import ConsumerGroupMember, ConsumerGroupTopic
+from streamio.options import GroupOptions, MemberOptions
 
 from .source import ROOT, Function, Module, modules
 from .test_floors import MODULES, each_module
@@ -183,6 +186,12 @@ def test_the_import_gives_no_warning_and_leaves_the_embedded_server_alone() -> N
 def test_importing_everything_gives_no_warning() -> None:
     names = ", ".join(f"streamio.{module.name}" if module.name else "streamio" for module in MODULES)
     run(f"import {names}")
+
+
+@pytest.mark.parametrize(("options", "owner"), [(GroupOptions, ConsumerGroupTopic), (MemberOptions, ConsumerGroupMember)])
+def test_the_typed_options_are_the_keywords(options: type, owner: type) -> None:
+    keywords = [name for name, each in inspect.signature(owner).parameters.items() if each.kind is each.KEYWORD_ONLY]
+    assert sorted(options.__annotations__) == sorted(keywords)
 
 
 @pytest.mark.parametrize("text", ["try: f()\nexcept OSError: pass", "for _ in f():\n    try: f()\n    except: continue"])

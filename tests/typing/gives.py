@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from datetime import datetime
 from typing import Any, assert_type
 
@@ -17,6 +17,7 @@ from streamio import (
     ConsumerGroupTopic,
     ConsumerInfo,
     Entries,
+    Event,
     GroupInfo,
     MemberInfo,
     Message,
@@ -172,6 +173,22 @@ async def an_asyncio_member(member: ConsumerGroupMember[Asyncio]) -> None:
         assert_type(same, ConsumerGroupMember[Asyncio])
         async for message in member:
             assert_type(message, Message)
+
+
+def told(event: Event) -> None:
+    assert_type(event.name, str)
+    assert_type(event.duration, float | None)
+    assert_type(event.error, BaseException | None)
+    assert_type(event.ids, Sequence[str])
+
+
+def lifecycle_listeners(blocking: ConsumerGroupMember[Blocking], asyncio: ConsumerGroupMember[Asyncio]) -> None:
+    blocking.lifecycle.on("failed", told)
+    asyncio.lifecycle.once("stopped", told)
+
+    @asyncio.lifecycle.on("retrying")
+    async def retrying(event: Event) -> None:
+        pass
 
 
 def a_message(message: Message) -> None:
