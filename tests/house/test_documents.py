@@ -107,8 +107,9 @@ def test_an_example_ends_well_on_a_real_server(example: Path, request: pytest.Fi
     run(command(example), REDIS_URL=request.getfixturevalue("real_server").url)
 
 
-def test_there_are_examples() -> None:
+def test_there_are_documents_to_run() -> None:
     assert EXAMPLES
+    assert [block for block in BLOCKS if block.runs]
 
 
 def test_blocks_are_found_and_joined(tmp_path: Path) -> None:
