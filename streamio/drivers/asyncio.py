@@ -13,7 +13,7 @@ from collections import deque
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, RedisClusterException, ResponseError, TimeoutError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
@@ -199,22 +199,36 @@ class Asyncio:
         """A connected one: a free one that the server has not closed meanwhile, or a new one."""
         while free:
             connection = free.pop()
-            if not await has_news(connection):
+            if not self.source.is_elsewhere(connection) and not await has_news(connection):
                 return connection
             await connection.disconnect(nowait=True)
         return await self.new_connection(patience + 5 if patience else None)
 
     async def new_connection(self, patience: float | None) -> Any:
-        """A new one, connected."""
+        """A new one, connected; the error of the first try where none can be."""
         if self.source.cluster:
-            await self.source.client.initialize()
-        connection = self.source.connection(self.key, patience)
+            await self.initialized()
+        faults = []
         try:
-            await connection.connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
+            for connection in self.source.connections(self.key, patience):
+                try:
+                    await connection.connect()
+                    return connection
+                except BaseException as error:
+                    await connection.disconnect(nowait=True)
+                    if not isinstance(error, BROKEN):
+                        raise
+                    faults.append(error)
+            raise faults[0]
+        finally:
+            faults.clear()  # no cycle of error, traceback and frame
+
+    async def initialized(self) -> None:
+        """Let a cluster's client learn which node has which slot, where it does not know yet."""
+        try:
+            await self.source.client.initialize()
+        except RedisClusterException as error:  # no node answers; it is no RedisError
+            raise ConnectionError(str(error)) from error
 
     async def close(self) -> None:
         """Close the free connections."""

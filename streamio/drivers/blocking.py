@@ -146,9 +146,8 @@ class Blocking:
 
     def connect(self, line: Line) -> Any:
         """Open the line; its connection."""
-        connection = self.source.connection(self.key, line.patience)
-        connection.connect()
-        line.connection, line.blocks, line.opened = connection, self.source.blocks, line.opened + 1
+        connection = line.connection = self.new_connection(line.patience)
+        line.blocks, line.opened = self.source.blocks, line.opened + 1
         return connection
 
     def drop(self, line: Line) -> None:
@@ -182,12 +181,27 @@ class Blocking:
                 connection = free.pop()
             except IndexError:
                 break
-            if not has_news(connection):
+            if not self.source.is_elsewhere(connection) and not has_news(connection):
                 return connection
             connection.disconnect()
-        connection = self.source.connection(self.key, patience + 5 if patience else None)
-        connection.connect()
-        return connection
+        return self.new_connection(patience + 5 if patience else None)
+
+    def new_connection(self, patience: float | None) -> Any:
+        """A new one, connected; the error of the first try where none can be."""
+        faults = []
+        try:
+            for connection in self.source.connections(self.key, patience):
+                try:
+                    connection.connect()
+                    return connection
+                except BaseException as error:
+                    connection.disconnect()
+                    if not isinstance(error, BROKEN):
+                        raise
+                    faults.append(error)
+            raise faults[0]
+        finally:
+            faults.clear()  # no cycle of error, traceback and frame
 
     def close(self) -> None:
         """Close the free connections."""

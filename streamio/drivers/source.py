@@ -8,6 +8,7 @@ TLS, but speak RESP2, never retry, and have their own timeout. Settings that onl
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import redis
@@ -19,6 +20,7 @@ import redis.client
 import redis.cluster
 import redis.retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, RedisClusterException
 
 LEFT_OUT = frozenset(
     "maint_notifications_config maint_notifications_pool_handler oss_cluster_maint_notifications_handler orig_host_address "
@@ -51,7 +53,7 @@ class Source:
         self.client = client
         self.asyncio = is_asyncio(client)
         self.cluster = isinstance(client, (redis.RedisCluster, redis.asyncio.RedisCluster))
-        self.moved: dict[str, Any] = {}
+        self.moved: dict[str, Any] = {}  # where a cluster said that the key is, where that is not what the client knows
 
     @property
     def blocks(self) -> bool:
@@ -59,17 +61,36 @@ class Source:
         return self.cluster or not self.client.connection_pool.connection_class.__module__.startswith("fakeredis")
 
     def redirect(self, host: str, port: int) -> None:
-        """The key lives at this address now (Redis Cluster); without one, ask the client again."""
-        self.moved = {"host": host, "port": port} if host and self.cluster else {}
+        """The key lives at this address now (Redis Cluster); without one, where the client says."""
+        if not self.cluster or not port:
+            self.moved = {}
+        elif host:
+            self.moved = address_in(self.client.nodes_manager.remap_host_port(host, port))
+        else:  # "the host you asked" (cluster-preferred-endpoint-type unknown-endpoint)
+            self.moved = {**self.moved, "port": port}
 
-    def connection(self, key: str, patience: float | None) -> Any:
-        """A new connection to the server of this key, not connected yet. A cluster's asyncio client must be initialized before."""
+    def is_elsewhere(self, connection: Any) -> bool:
+        """Whether the connection goes to a node that the key has left."""
+        return any(getattr(connection, name, None) != value for name, value in self.moved.items())
+
+    def connections(self, key: str, patience: float | None) -> Iterator[Any]:
+        """New connections to try, none of them connected: to the server of this key and, in a cluster, to the other nodes.
+
+        The client's map of the cluster is the caller's and is not renewed here. But when the key's node is dead, any other one answers MOVED.
+        """
+        yield self.connection(key, patience)
+        if self.cluster:
+            for node in self.client.get_nodes():
+                yield self.connection(key, patience, address_in((node.host, node.port)))
+
+    def connection(self, key: str, patience: float | None, place: dict[str, Any] | None = None) -> Any:
+        """A new connection to the server of this key, or to `place`. A cluster's asyncio client must be initialized before."""
         made, settings = self.kind(key)
         ours = {name: value for name, value in settings.items() if name not in LEFT_OUT}
         timeout = ours.get("socket_timeout") or TIMEOUT
         retry = redis.asyncio.retry.Retry if self.asyncio else redis.retry.Retry
         ours |= {
-            **self.moved,
+            **(self.moved if place is None else place),
             "protocol": 2,
             "retry": retry(NoBackoff(), 0),
             "retry_on_timeout": False,
@@ -87,15 +108,16 @@ class Source:
         if not self.cluster:
             pool = self.client.connection_pool
             return pool.connection_class, pool.connection_kwargs
-        node = self.client.get_node_from_key(key)
+        try:
+            node = self.client.get_node_from_key(key)
+        except RedisClusterException as error:  # a slot that no node has; neither this nor its kin is a RedisError
+            raise ConnectionError(f"{error}") from error
         if self.asyncio:
             return node.connection_class, node.connection_kwargs
         pool = self.client.get_redis_connection(node).connection_pool
         return pool.connection_class, pool.connection_kwargs
 
 
-def address(connection: Any) -> str:
-    """Where a connection goes to, for an error: host:port or the socket's path."""
-    if getattr(connection, "path", None):
-        return str(connection.path)
-    return f"{getattr(connection, 'host', '?')}:{getattr(connection, 'port', '?')}"
+def address_in(place: tuple[str, int]) -> dict[str, Any]:
+    """The settings of a connection to this host and port."""
+    return {"host": place[0], "port": place[1]}

@@ -1,0 +1,294 @@
+"""Whatever client is injected, streamio works beside it, on real servers, and the client stays the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import fakeredis
+import pytest
+import pytest_asyncio
+import redis
+import redis.asyncio
+import redis.asyncio.retry
+import redis.asyncio.sentinel
+import redis.sentinel
+from redis.backoff import ExponentialBackoff
+from redis.cache import CacheConfig
+from redis.credentials import UsernamePasswordCredentialProvider
+
+from streamio import ConsumerGroupTopic, Topic
+
+from ..topologies import Cluster, Hub, SentinelGroup
+from ..world import World
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.real]
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    """A server with every door. The user `eve` has the password `secret` and all rights."""
+    server = Hub().start()
+    with server.client() as client:
+        client.acl_setuser("eve", enabled=True, passwords=["+secret"], commands=["+@all"], keys=["*"])
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def sentinels() -> Iterator[SentinelGroup]:
+    """A master, its replica and their sentinel."""
+    group = SentinelGroup().start()
+    yield group
+    group.remove()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Three masters."""
+    servers = Cluster().start()
+    yield servers
+    servers.remove()
+
+
+@asynccontextmanager
+async def world(colour: str, port: int, raw: Any = None) -> AsyncIterator[World]:
+    """A world on the server of this port, looking at it through `raw`."""
+    made = World(colour, port)
+    if raw is not None:
+        made.raw.close()
+        made.raw = raw
+    try:
+        yield made
+    finally:
+        pools = [client.connection_pool for client in made.clients]
+        await made.close()
+        for pool in pools:  # a pool that a test made is not its client's to close
+            await made.do(pool.disconnect())
+
+
+@pytest_asyncio.fixture(params=["blocking", "asyncio"])
+async def w(request: pytest.FixtureRequest, hub: Hub) -> AsyncIterator[World]:
+    """A world of each colour on the hub."""
+    async with world(request.param, hub.port) as made:
+        yield made
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def colour(request: pytest.FixtureRequest) -> str:
+    """Each colour."""
+    return str(request.param)
+
+
+def room(w: World) -> Any:
+    """The package of the colour: redis or redis.asyncio."""
+    return redis.asyncio if w.asyncio else redis
+
+
+# -- the caller's client ---------------------------------------------------------------------------------------------------------------
+
+
+def settings(owner: Any) -> dict[str, str]:
+    """Copies of all that a pool, a cluster client or a cluster's node makes connections with."""
+    return {name: repr(value) for name, value in owner.connection_kwargs.items()}
+
+
+def connections(pool: Any) -> list[int]:
+    """The connections that a pool holds, free or not."""
+    places = ("_available_connections", "_in_use_connections", "_connections")
+    return sorted(id(c) for name in places for c in getattr(pool, name, ()) if c is not None)
+
+
+@asynccontextmanager
+async def untouched(w: World, client: Any) -> AsyncIterator[Any]:
+    """The client is used before; after the block it has the same settings and connections, and works. It is closed at the end."""
+    w.clients.append(client)
+    await w.do(client.ping())
+    pool = client.connection_pool
+    before = settings(pool), connections(pool), repr(client)
+    yield client
+    assert (settings(pool), connections(pool), repr(client)) == before
+    assert await w.do(client.ping())
+    assert connections(pool) == before[1]
+
+
+async def small_job(w: World, client: Any, name: str | None = None) -> None:
+    """40 entries for two members that listen, 10 for a loop: each is handled once, and nothing stays pending."""
+    topic: Any = Topic(name or w.key(), client)
+    group = ConsumerGroupTopic(topic, "group")
+    seen: list[str] = []
+    group.on("*", lambda message: seen.append(message.id))
+    ids = await w.do(topic.publish_many([("x", {"i": i, "ü": "é"}) for i in range(20)]))
+    first, second, third = (w.member(group, f"m{i}") for i in range(3))
+    async with w.listening(first, second):
+        ids += [await w.do(topic.publish("x", i=i)) for i in range(20)]
+        await w.until(lambda: len(seen) == 40)
+    ids += await w.do(topic.publish_many([("x", {"i": i}) for i in range(10)]))
+    loop = w.loop(third)
+    seen += [(await w.next(loop)).id for _ in range(10)]
+    third.stop()
+    assert await w.next(loop) is None
+    assert sorted(seen) == sorted(ids)
+    assert w.pending(group) == []
+    await w.do(topic.close())
+
+
+def many_retries(w: World) -> Any:
+    """A policy of the colour that tries often."""
+    return (redis.asyncio.retry.Retry if w.asyncio else redis.retry.Retry)(ExponentialBackoff(cap=0.1), 20)
+
+
+def blocked(w: World) -> int:
+    """How many clients wait in a blocking read, by the server's own count."""
+    return int(w.raw.info("clients")["blocked_clients"])
+
+
+KINDS: dict[str, Callable[[World, Hub], Any]] = {
+    "plain": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port),
+    "from_url": lambda w, s: room(w).Redis.from_url(s.url),
+    "pool": lambda w, s: room(w).Redis(connection_pool=room(w).ConnectionPool(host="127.0.0.1", port=s.port)),
+    "one connection": lambda w, s: room(w).Redis(connection_pool=room(w).ConnectionPool(host="127.0.0.1", port=s.port, max_connections=1)),
+    "blocking pool": lambda w, s: room(w).Redis(connection_pool=room(w).BlockingConnectionPool(host="127.0.0.1", port=s.port, max_connections=1)),
+    "protocol 2": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, protocol=2),
+    "protocol 3": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, protocol=3),
+    "decode": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, decode_responses=True),
+    "latin-1": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, encoding="latin-1", encoding_errors="replace"),
+    "new shapes": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, legacy_responses=False),
+    "short timeout": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, socket_timeout=0.05),
+    "no timeout": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, socket_timeout=None, socket_connect_timeout=None),
+    "retries": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, retry=many_retries(w), retry_on_error=[redis.ResponseError]),
+    "single connection": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, single_connection_client=True),
+    "health checks": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, health_check_interval=1),
+    "unix socket": lambda w, s: room(w).Redis(unix_socket_path=s.path),
+    "unix url": lambda w, s: room(w).Redis.from_url(f"unix://{s.path}"),
+    "tls": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.tls_port, ssl=True, ssl_ca_certs=s.ca),
+    "tls url": lambda w, s: room(w).Redis.from_url(f"rediss://127.0.0.1:{s.tls_port}", ssl_ca_certs=s.ca, ssl_min_version=ssl.TLSVersion.TLSv1_3),
+    "user": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, username="eve", password="secret"),
+    "credentials": lambda w, s: room(w).Redis(
+        host="127.0.0.1", port=s.port, credential_provider=UsernamePasswordCredentialProvider("eve", "secret")
+    ),
+    "client name": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, client_name="billing"),
+    "database": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, db=1),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_any_client_does_the_job_and_stays_as_it_was(w: World, hub: Hub, kind: str) -> None:
+    client = KINDS[kind](w, hub)
+    if kind == "database":
+        w.raw.close()
+        w.raw = hub.client(db=1, decode_responses=True)
+    async with untouched(w, client):
+        await small_job(w, client)
+
+
+async def test_a_client_with_its_own_cache_does_the_job(hub: Hub) -> None:
+    """The client itself is not used: redis-py refuses its cache on servers before 7.4."""
+    client = redis.Redis(host="127.0.0.1", port=hub.port, protocol=3, cache_config=CacheConfig())
+    before = settings(client.connection_pool)
+    async with world("blocking", hub.port) as w:
+        await small_job(w, client)
+    assert settings(client.connection_pool) == before
+    client.close()
+
+
+async def test_a_fakeredis_client_does_the_job(w: World) -> None:
+    server = fakeredis.FakeServer(version=(7,))
+    client = (fakeredis.FakeAsyncRedis if w.asyncio else fakeredis.FakeRedis)(server=server)
+    w.raw.close()
+    w.raw = fakeredis.FakeRedis(server=server, decode_responses=True)
+    async with untouched(w, client):
+        await small_job(w, client)
+
+
+async def test_a_read_may_wait_longer_than_the_clients_socket_timeout(w: World) -> None:
+    client = w.client(socket_timeout=0.5)
+    member, seen, broken = w.member(w.group(w.topic(client=client)), block=1.5), [], []
+    member.on("x", seen.append)
+    member.lifecycle.on("disconnected", broken.append)
+    async with w.listening(member):
+        await w.until(lambda: blocked(w))
+        await asyncio.sleep(2.2)  # idle on purpose: what must not happen needs the time in which it could
+        await w.do(member.group.topic.publish("x"))
+        await w.until(lambda: seen)
+    assert broken == []
+    assert member._hand.reading.opened == 1
+
+
+# -- Sentinel --------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_sentinels_master_does_the_job(colour: str, sentinels: SentinelGroup) -> None:
+    async with world(colour, sentinels.master.port) as w:
+        sentinel: Any = room(w).sentinel.Sentinel([("127.0.0.1", sentinels.sentinel.port)])
+        client = sentinel.master_for(sentinels.name)
+        async with untouched(w, client):
+            await small_job(w, client)
+        w.clients += sentinel.sentinels
+
+
+# -- Cluster ---------------------------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def on_cluster(colour: str, cluster: Cluster) -> AsyncIterator[tuple[World, Any]]:
+    """A world on the cluster and a client of it."""
+    raw = redis.RedisCluster(host="127.0.0.1", port=cluster.port, decode_responses=True)
+    async with world(colour, cluster.port, raw) as w:
+        kind = redis.asyncio.RedisCluster if w.asyncio else redis.RedisCluster
+        client: Any = kind(host="127.0.0.1", port=cluster.port)
+        yield w, client
+        await w.do(client.aclose() if w.asyncio else client.close())
+
+
+def held(client: Any) -> Any:
+    """A cluster client's settings and the connections that it holds to each node."""
+    manager = client.nodes_manager
+    own = settings(client if isinstance(client, redis.asyncio.RedisCluster) else manager)
+    nodes = sorted((node.name, node) for node in manager.nodes_cache.values())
+    if isinstance(client, redis.asyncio.RedisCluster):
+        return own, [(name, settings(node), [id(c) for c in node._connections]) for name, node in nodes]
+    return own, [(name, connections(node.redis_connection.connection_pool)) for name, node in nodes if node.redis_connection]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("pattern", ["orders:%d", "orders:{%d}:eu"], ids=["plain", "tagged"])
+async def test_a_cluster_client_does_the_job_on_each_master(colour: str, cluster: Cluster, place: int, pattern: str) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        key = next(cluster.keys_on(place, f"{w.name}:{pattern}"))
+        for node in range(3):
+            await w.do(client.get(next(cluster.keys_on(node, "k%d"))))
+        before = held(client)
+        await small_job(w, client, key)
+        assert held(client) == before
+        assert await w.do(client.exists(key))
+
+
+async def test_a_cluster_client_that_was_never_used_does_the_job(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        await small_job(w, client)
+
+
+async def test_a_moved_slot_is_followed_by_members_and_publishers(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        topic = Topic(next(cluster.keys_on(0, w.name + ":%d")), client)
+        member, seen = w.member(ConsumerGroupTopic(topic, "group"), block=1), []
+        events: list[Any] = []
+        member.on("*", lambda message: seen.append(message.id))
+        for name in ("group_created", "lease_lost", "error"):
+            member.lifecycle.on(name, events.append)
+        ids = []
+        async with w.listening(member):
+            for source, target in ((0, 1), (1, 0)):
+                ids.append(await w.do(topic.publish("x")))
+                await w.until(lambda: len(seen) == len(ids))
+                cluster.move(topic.name, source, target)
+                ids.append(await w.do(topic.publish("x")))
+                await w.until(lambda: len(seen) == len(ids))
+        assert seen == ids
+        assert w.raw.xpending(topic.name, "group")["pending"] == 0
+        assert [event.reason for event in events] == ["new"]
+        await w.do(topic.close())
