@@ -339,5 +339,6 @@ def unblocked(words: Any) -> tuple[Any, float]:
 def spelled(effect: Any) -> str:
     """The effect in short, without what differs from run to run."""
     if isinstance(effect, Write):
-        return f"Write {effect.line.name} " + " | ".join(" ".join(map(str, words[:2] if words[0] != "XREADGROUP" else (words[0], words[-1]))) for words in effect.commands)
+        shown = [words[:2] if words[0] != "XREADGROUP" else (words[0], words[-1]) for words in effect.commands]
+        return f"Write {effect.line.name} " + " | ".join(" ".join(map(str, words)) for words in shown)
     return type(effect).__name__ + (f" {effect.event.name}" if isinstance(effect, Emit) else "")
