@@ -31,9 +31,7 @@ def server() -> Iterator[RedisServer]:
 def write_by_redis_cli(server: RedisServer, numbers: range) -> None:
     """Mass insertion: a file of XADD commands piped to redis-cli."""
     lines = "".join(f"XADD {TOPIC} * type order.placed n {n}\r\n" for n in numbers)
-    done = subprocess.run(
-        [need("redis-cli"), "-p", str(server.port), "--pipe"], input=lines.encode(), stdout=subprocess.PIPE, timeout=60, check=True
-    )
+    done = subprocess.run([need("redis-cli"), "-p", str(server.port), "--pipe"], input=lines.encode(), stdout=subprocess.PIPE, timeout=60, check=True)
     assert f"replies: {len(numbers)}".encode() in done.stdout
 
 
