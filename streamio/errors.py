@@ -52,9 +52,10 @@ class GroupFull(StreamioError):
 
 
 class PublishStopped(StreamioError):
-    """`publish_many` came to an item it could not publish. Nothing from `index` on was written.
+    """`publish_many` came to an item it could not publish, the one at `index`, and sent nothing more.
 
-    `ids` are the ids of the entries written before, in order; the reason is the exception's `__cause__`.
+    `ids` are the ids of the entries written, in order: those before it and, where the server refused it, those of the same write that
+    the server took all the same. The reason is the exception's `__cause__`.
     """
 
     def __init__(self, ids: Sequence[str], index: int) -> None:

@@ -15,6 +15,21 @@ from ..retention import Retention
 from .asking import MOVES, fine
 
 BATCH = 500  # entries in one write
+BATCH_BYTES = 1_000_000  # of fields in one write, unless one entry is larger
+
+
+def parted(batch: Sequence[Words]) -> list[list[Words]]:
+    """The entries in parts of at most BATCH_BYTES, each of one entry at least."""
+    parts: list[list[Words]] = []
+    size = BATCH_BYTES
+    for fields in batch:
+        weight = sum(map(len, fields))
+        size += weight
+        if size > BATCH_BYTES:
+            parts.append([])
+            size = weight
+        parts[-1].append(fields)
+    return parts
 
 
 class Publisher:
@@ -31,15 +46,15 @@ class Publisher:
         return self.learned(given) if entry_id == "*" else given  # an id that the caller chose tells no time
 
     def publishing_batch(self, batch: Sequence[Words], done: list[str]) -> Exchange[None]:
-        """Write these entries; their ids are appended to `done`."""
+        """Write these entries, at most about a megabyte at a time; their ids are appended to `done`."""
         words = yield from self.retaining()
-        first = len(done)
-        replies = yield from self.sending([xadd(self.topic, words, "*", fields).words for fields in batch], done)
-        for reply in replies:
-            if isinstance(reply, ResponseError):
-                raise PublishStopped(done, first) from reply
-            done.append(str(reply))
-        if done:
+        for part in parted(batch):
+            replies = yield from self.sending([xadd(self.topic, words, "*", fields).words for fields in part], done)
+            first = len(done)
+            done += [str(reply) for reply in replies if not isinstance(reply, ResponseError)]
+            for place, reply in enumerate(replies):
+                if isinstance(reply, ResponseError):
+                    raise PublishStopped(done, first + place) from reply
             self.learned(done[-1])
 
     def sending(self, commands: Sequence[Words], done: list[str]) -> Exchange[list[Any]]:

@@ -303,3 +303,12 @@ def test_headers_stand_apart_from_data() -> None:
 def test_a_bad_header_is_refused(headers: dict[object, object]) -> None:
     with pytest.raises((TypeError, ValueError), match=r"header|surrogate"):
         header_pairs(headers)  # type: ignore[arg-type]
+
+
+def test_a_batch_is_sent_in_parts_of_a_megabyte() -> None:
+    from streamio.protocol.publishing import BATCH_BYTES, parted
+
+    small, large = [b"a" * 1000] * 2, [b"b" * (2 * BATCH_BYTES)]
+    assert [len(part) for part in parted([small] * 600)] == [500, 100]
+    assert [len(part) for part in parted([small, large, small, small])] == [1, 1, 2]
+    assert parted([]) == []
