@@ -20,7 +20,7 @@ import redis.client
 import redis.cluster
 import redis.retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisClusterException
+from redis.exceptions import ConnectionError, RedisClusterException, TimeoutError
 
 LEFT_OUT = frozenset(
     "maint_notifications_config maint_notifications_pool_handler oss_cluster_maint_notifications_handler orig_host_address "
@@ -88,10 +88,13 @@ class Source:
         made, settings = self.kind(key)
         ours = {name: value for name, value in settings.items() if name not in LEFT_OUT}
         timeout = ours.get("socket_timeout") or TIMEOUT
+        if ours.get("socket_connect_timeout", TIMEOUT) is None:
+            ours["socket_connect_timeout"] = TIMEOUT
         retry = redis.asyncio.retry.Retry if self.asyncio else redis.retry.Retry
         ours |= {
             **(self.moved if place is None else place),
             "protocol": 2,
+            "driver_info": None,  # refused before Redis 7.2; redis-py 8.1's asyncio reader then keeps the caller's frames alive (Python >= 3.12)
             "retry": retry(NoBackoff(), 0),
             "retry_on_timeout": False,
             "retry_on_error": [],
@@ -121,3 +124,10 @@ class Source:
 def address_in(place: tuple[str, int]) -> dict[str, Any]:
     """The settings of a connection to this host and port."""
     return {"host": place[0], "port": place[1]}
+
+
+def addressed(error: BaseException, connection: Any) -> None:
+    """Let a timeout say where the connection goes to: redis-py's own do not (8.1, blocking)."""
+    place = getattr(connection, "path", None) or f"{getattr(connection, 'host', '?')}:{getattr(connection, 'port', '?')}"
+    if isinstance(error, TimeoutError) and place not in str(error):
+        error.args = (f"{error} ({place})",)
