@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError, RedisClusterException, ResponseErr
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
-from .source import Source
+from .source import Source, addressed
 
 BROKEN = (ConnectionError, TimeoutError, OSError)
 Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)  # no descriptor of its own; poll takes descriptors above 1024, too
@@ -155,14 +155,16 @@ class Asyncio:
 
     async def receive(self, line: Line) -> Any:
         """The next reply."""
-        if line.connection is None:
+        connection = line.connection
+        if connection is None:
             raise ConnectionError(f"the {line.name} line is down")
         try:
-            return await line.connection.read_response()
+            return await connection.read_response()
         except ResponseError as error:
             return error.with_traceback(None)
-        except BaseException:
+        except BaseException as error:
             await self.drop(line)
+            addressed(error, connection)
             raise
 
     async def connect(self, line: Line) -> Any:
@@ -188,6 +190,7 @@ class Asyncio:
                 replies.append(await reply_of(connection))
         except BROKEN as error:
             await connection.disconnect(nowait=True)
+            addressed(error, connection)
             raise Unanswered(error, replies) from error
         except BaseException:
             await connection.disconnect(nowait=True)
@@ -218,6 +221,7 @@ class Asyncio:
                     await connection.disconnect(nowait=True)
                     if not isinstance(error, BROKEN):
                         raise
+                    addressed(error, connection)
                     faults.append(error)
             raise faults[0]
         finally:

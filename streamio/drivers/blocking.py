@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
-from .source import Source
+from .source import Source, addressed
 
 BROKEN = (ConnectionError, TimeoutError, OSError)
 
@@ -134,14 +134,16 @@ class Blocking:
 
     def receive(self, line: Line) -> Any:
         """The next reply."""
-        if line.connection is None:
+        connection = line.connection
+        if connection is None:
             raise ConnectionError(f"the {line.name} line is down")
         try:
-            return line.connection.read_response()
+            return connection.read_response()
         except ResponseError as error:
             return error.with_traceback(None)
-        except BaseException:
+        except BaseException as error:
             self.drop(line)
+            addressed(error, connection)
             raise
 
     def connect(self, line: Line) -> Any:
@@ -167,6 +169,7 @@ class Blocking:
                 replies.append(reply_of(connection))
         except BROKEN as error:
             connection.disconnect()
+            addressed(error, connection)
             raise Unanswered(error, replies) from error
         except BaseException:
             connection.disconnect()
@@ -198,6 +201,7 @@ class Blocking:
                     connection.disconnect()
                     if not isinstance(error, BROKEN):
                         raise
+                    addressed(error, connection)
                     faults.append(error)
             raise faults[0]
         finally:

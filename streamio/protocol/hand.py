@@ -111,7 +111,7 @@ class Hand:
         self.settings, self.prefetch = settings, prefetch
         self.make, self.redelivered = make, redelivered
         self.codec, self.is_flat = settings.codec, type(settings.codec) is FlatCodec
-        self.reading = Line("reading", patience=settings.block + 2)
+        self.reading = Line("reading", patience=min(settings.block, settings.lease / 3) + 2)
         self.side = Line("side")
         self.bell: Bell  # the keeper's
         self.wake: Bell  # the listener's

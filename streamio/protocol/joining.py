@@ -5,10 +5,11 @@ from __future__ import annotations
 from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, NoPermissionError, ResponseError
 
 from ..commands import leave, unseat
-from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Write
+from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, Write
 from ..errors import SetupError
 from ..keys import WAITING
-from .asking import ask, fine, says
+from ..scripts import RENEW
+from .asking import ask, key_of, says
 from .groups import creating_on, is_lost
 from .hand import Hand
 from .leasing import seating
@@ -62,24 +63,47 @@ def is_setup(error: BaseException) -> bool:
 
 
 def checking(hand: Hand) -> Exchange[None]:
-    """Ask for every right at once: inside MULTI a command is checked and not run, and DISCARD forgets them all (the server needs no ACL DRYRUN)."""
-    commands = rights(hand)
-    yield Write(hand.reading, [("MULTI",), *commands, ("DISCARD",)])
-    fine((yield Receive(hand.reading)), ("MULTI",))
+    """Ask for every right at once: inside MULTI a command is checked and not run, and DISCARD forgets them all (the server needs no ACL DRYRUN).
+
+    Nothing is sent before MULTI was granted: without it the commands would run.
+    """
+    faults: list[tuple[Words, ResponseError]] = []
+    yield Write(hand.reading, [("MULTI",)])
+    reply = yield Receive(hand.reading)
+    if isinstance(reply, ResponseError):
+        faults.append((("MULTI",), reply))
+    else:
+        faults += yield from checking_each(hand, rights(hand))
+    for words, fault in faults:
+        if isinstance(fault, NoPermissionError) or says(fault, "NOPERM"):
+            raise SetupError(f"the server's ACL does not let this user run {named(words)}: {fault}") from fault
+        if "unknown command" in str(fault):
+            raise SetupError(f"the server does not know {words[0]}: streamio needs Redis 6.2 or later, and no command renamed ({fault})") from fault
+        if words == ("MULTI",):
+            raise fault
+
+
+def checking_each(hand: Hand, commands: list[Words]) -> Exchange[list[tuple[Words, ResponseError]]]:
+    """Inside MULTI: which of the commands are refused, and how."""
+    yield Write(hand.reading, [*commands, ("DISCARD",)])
     faults = []
     for words in commands:
         reply = yield Receive(hand.reading)
         if isinstance(reply, ResponseError):
             faults.append((words, reply))
     yield Receive(hand.reading)
-    for words, reply in faults:
-        if isinstance(reply, NoPermissionError) or says(reply, "NOPERM"):
-            raise SetupError(f"the server's ACL does not let this user run {' '.join(map(str, words[:2]))} on topic {hand.settings.topic!r}: {reply}")
-        if "unknown command" in str(reply):
-            raise SetupError(f"the server does not know {words[0]}: streamio needs Redis 6.2 or later ({reply})")
+    return faults
 
 
-def rights(hand: Hand) -> list[tuple[str, ...]]:
+def named(words: Words) -> str:
+    """A command and its keys, for an error."""
+    first = str(words[0])
+    command = f"{first} {words[1]}" if first in ("XINFO", "XGROUP") else first
+    keys = words[3:5] if first == "EVAL" else [] if first == "MULTI" else [key_of(words)]
+    return command + (f" on {' and '.join(map(repr, keys))}" if keys else "")
+
+
+def rights(hand: Hand) -> list[Words]:
     """One harmless form of each command that a member uses, with its real keys."""
     s = hand.settings
     key, group, me = s.topic, s.group, s.me
@@ -93,6 +117,7 @@ def rights(hand: Hand) -> list[tuple[str, ...]]:
         ("XGROUP", "CREATE", key, group, "0", "MKSTREAM"),
         ("XGROUP", "DELCONSUMER", key, group, me),
         ("EVAL", "return 0", "2", key, s.dead_letters),
+        RENEW.by_digest([key], []),
         ("XADD", s.dead_letters, "NOMKSTREAM", "*", "a", "b"),
         *([("ZADD", s.places, "0", me)] if s.max is not None else []),
     ]
