@@ -191,7 +191,7 @@ class ConsumerGroupMember(Membership[C]):
     def flush(self) -> Exchange[None]:
         """Bring all settlements noted so far to the server now."""
         hand = self._hand
-        if hand.acks or hand.notes:
+        if hand.acks or hand.notes or hand.flying:
             yield Do(lambda: self._driver.run_on(hand.side, sending(hand, hand.side)))
 
     @operation
@@ -228,17 +228,21 @@ class ConsumerGroupMember(Membership[C]):
 
     @operation
     def close(self) -> Exchange[None]:
-        """Stop, settle, give back what is in hand, and close the member's connections. A listener in another thread or task is waited for."""
+        """Stop, settle, give back what is in hand, and close the member's connections.
+
+        A listener in another thread or task is waited for; where one of its handlers calls this, it closes when that handler is through.
+        """
         hand = self._hand
         if hand.state in ("closed", "forked"):
             return
+        self._closing = True
         if self._user in ("listening", "draining"):
             self.stop()
-            if not self._runner_is_me():
-                yield Do(self._wait_idle)
-        if hand.state != "stopped":
+            if self._is_within():
+                return  # called by a handler: the listener closes when that is through
+            yield Do(self._wait_idle)
+        if hand.state != "closed":
             yield from self._part()
-        hand.state = "closed"
 
     def __enter__(self: ConsumerGroupMember[Blocking]) -> ConsumerGroupMember[Blocking]:
         if self._driver.asyncio:

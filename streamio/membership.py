@@ -50,7 +50,7 @@ class Membership(Emitting[C]):
         self._user = ""  # who has the hand: a loop, a listener, a read; nobody
         self._idle = threading.Event()
         self._idle.set()
-        self._in_block = False
+        self._in_block = self._closing = False
 
     def __del__(self) -> None:
         hand = getattr(self, "_hand", None)
@@ -103,13 +103,15 @@ class Membership(Emitting[C]):
         """Leave the group: settle, give back, close the lines."""
         hand = self._hand
         if hand.state not in ("new", "stopped", "forked"):
+            if self._user == "iterating" and hand.current is not None:
+                released(hand, hand.current)
             yield Do(lambda: self._driver.run_on(hand.reading, leaving(hand)))
             yield Do(lambda: self._driver.drop(hand.reading))
             yield Do(self._keeper.stop)
             hand.empty()
             self.lifecycle.tell(hand.event("stopped"))
         if hand.state != "forked":
-            hand.state = "stopped"
+            hand.state = "closed" if self._closing else "stopped"
         hand.halt(stopping=False)
         self._free()
 
@@ -118,7 +120,7 @@ class Membership(Emitting[C]):
             raise RuntimeError(f"member {self.id!r} is {self._user} already: one loop at a time; use clone() for another")
         self._user = use
         self._idle.clear()
-        self._thread = threading.get_ident()
+        self._listener = here(self._is_asyncio)
 
     def _free(self) -> None:
         self._user = ""
@@ -126,11 +128,9 @@ class Membership(Emitting[C]):
             self._hand.state = "ready"
         self._idle.set()
 
-    def _runner_is_me(self) -> bool:
+    def _is_within(self) -> bool:
         """Whether this is called from inside the listening itself (a handler)."""
-        if self._is_asyncio:
-            return self._hand.current is not None or asyncio.current_task() in self._runner.tasks
-        return self._thread == threading.get_ident()
+        return here(self._is_asyncio) in (self._listener, *self._runner.places)
 
     def _wait_idle(self) -> Any:
         if not self._is_asyncio:
@@ -181,6 +181,11 @@ def settings_of(group: ConsumerGroupTopic[Any], me: str, options: Mapping[str, A
         connect_timeout=seconds(options["connect_timeout"], "connect_timeout"),
         grace=seconds(options["grace"], "grace"),
     )
+
+
+def here(asyncio_: bool) -> Any:
+    """Where this runs: the task, or the thread."""
+    return asyncio.current_task() if asyncio_ else threading.get_ident()
 
 
 def default_id() -> str:

@@ -29,7 +29,7 @@ class Tasks:
     def __init__(self, hand: Hand, driver: Asyncio, handlers: Handlers, lifecycle: Lifecycle) -> None:
         self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
         self.fault: BaseException | None = None
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.places: set[asyncio.Task[None]] = set()  # the tasks that handlers run in
 
     async def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
@@ -116,11 +116,11 @@ class Tasks:
                     break
                 if message is not None:
                     hand.running[message.id] = message
-                    self.tasks.add(asyncio.create_task(self.work(message)))
+                    self.places.add(asyncio.create_task(self.work(message)))
                 else:
                     await self.driver.wake.rest(SOON)
         except asyncio.CancelledError:
-            for task in self.tasks:
+            for task in self.places:
                 task.cancel()
             raise
         finally:
@@ -131,7 +131,7 @@ class Tasks:
         end = time.monotonic() + self.hand.settings.grace
         while self.hand.running and (left := end - time.monotonic()) > 0:
             await self.driver.wake.rest(left)
-        for task in self.tasks:
+        for task in self.places:
             task.cancel()
 
     async def work(self, message: Any) -> None:
@@ -147,7 +147,7 @@ class Tasks:
         finally:
             self.hand.prefetch.took(1, time.monotonic() - began)
             self.hand.running.pop(message.id, None)
-            self.tasks.discard(asyncio.current_task())
+            self.places.discard(asyncio.current_task())
             self.driver.wake.ring()
 
     async def handle(self, message: Any) -> None:

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread, current_thread
+from threading import Thread, current_thread, get_ident
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -33,6 +33,7 @@ class Workers:
     def __init__(self, hand: Hand, driver: Blocking, handlers: Handlers, lifecycle: Lifecycle) -> None:
         self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
         self.fault: BaseException | None = None
+        self.places: set[int] = set()  # the threads that handlers run in
 
     def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
@@ -136,6 +137,7 @@ class Workers:
     def work(self, message: Any) -> None:
         """Handle one message in a thread of the pool."""
         began = time.monotonic()
+        self.places.add(get_ident())
         try:
             self.handle(message)
         except BaseException as error:
