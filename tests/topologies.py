@@ -6,6 +6,8 @@ import datetime
 import ipaddress
 import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import redis
@@ -14,8 +16,25 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from .servers import RedisServer, free_port
+from .world import World
 
 SLOTS = 16384
+
+
+@asynccontextmanager
+async def world(colour: str, port: int, raw: Any = None) -> AsyncIterator[World]:
+    """A world on the server of this port, looking at it through `raw`."""
+    made = World(colour, port)
+    if raw is not None:
+        made.raw.close()
+        made.raw = raw
+    try:
+        yield made
+    finally:
+        pools = [client.connection_pool for client in made.clients]
+        await made.close()
+        for pool in pools:  # a pool that a test made is not its client's to close
+            await made.do(pool.disconnect())
 
 
 def wait_until(holds: Any, timeout: float = 15) -> Any:

@@ -78,7 +78,7 @@ def checking(hand: Hand) -> Exchange[None]:
         if isinstance(fault, NoPermissionError) or says(fault, "NOPERM"):
             raise SetupError(f"the server's ACL does not let this user run {named(words)}: {fault}") from fault
         if "unknown command" in str(fault):
-            raise SetupError(f"the server does not know {words[0]}: streamio needs Redis 6.2 or later, and no command renamed ({fault})") from fault
+            raise SetupError(f"the server does not know {words[0]!s}: streamio needs Redis 6.2 or later, and no command renamed ({fault})") from fault
         if words == ("MULTI",):
             raise fault
 
@@ -98,7 +98,7 @@ def checking_each(hand: Hand, commands: list[Words]) -> Exchange[list[tuple[Word
 def named(words: Words) -> str:
     """A command and its keys, for an error."""
     first = str(words[0])
-    command = f"{first} {words[1]}" if first in ("XINFO", "XGROUP") else first
+    command = f"{first} {words[1]!s}" if first in ("XINFO", "XGROUP") else first
     keys = words[3:5] if first == "EVAL" else [] if first == "MULTI" else [key_of(words)]
     return command + (f" on {' and '.join(map(repr, keys))}" if keys else "")
 

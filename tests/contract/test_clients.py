@@ -22,7 +22,7 @@ from redis.credentials import UsernamePasswordCredentialProvider
 
 from streamio import ConsumerGroupTopic, Topic
 
-from ..topologies import Cluster, Hub, SentinelGroup
+from ..topologies import Cluster, Hub, SentinelGroup, world
 from ..world import World
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.real]
@@ -52,22 +52,6 @@ def cluster() -> Iterator[Cluster]:
     servers = Cluster().start()
     yield servers
     servers.remove()
-
-
-@asynccontextmanager
-async def world(colour: str, port: int, raw: Any = None) -> AsyncIterator[World]:
-    """A world on the server of this port, looking at it through `raw`."""
-    made = World(colour, port)
-    if raw is not None:
-        made.raw.close()
-        made.raw = raw
-    try:
-        yield made
-    finally:
-        pools = [client.connection_pool for client in made.clients]
-        await made.close()
-        for pool in pools:  # a pool that a test made is not its client's to close
-            await made.do(pool.disconnect())
 
 
 @pytest_asyncio.fixture(params=["blocking", "asyncio"])
