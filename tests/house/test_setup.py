@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,15 @@ def test_a_missing_redis_server_is_installed_and_its_service_is_not_left_running
     assert calls[0] == "apt-get update -qq"
     assert calls[1].startswith("apt-get install -y") and calls[1].endswith("redis-server")
     assert calls[2] in ("systemctl disable --quiet --now redis-server", "service redis-server stop")
+
+
+def test_a_missing_venv_module_is_installed_first(tmp_path: Path) -> None:
+    path = path_with(tmp_path, "dirname", "env", "mkdir", "cp", "touch")
+    calls, pip = tmp_path / "calls", program(tmp_path / "pip", "exit 0")
+    program(Path(path, "id"), "echo 0")
+    program(Path(path, "apt-get"), f"echo $* >> {calls}; [ $1 = update ] || touch {tmp_path}/venv")
+    makes = f"[ -e {tmp_path}/venv ] && mkdir -p .venv/bin && cp {pip} .venv/bin/python"
+    python = program(tmp_path / "python", f'[ "$1" = -c ] && exec {sys.executable} "$@"\n{makes}')
+    done = setup(checkout(tmp_path, with_venv=False), "embedded", PATH=path, PYTHON=str(python))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert calls.read_text().splitlines()[1].endswith(f" python{sys.version_info[0]}.{sys.version_info[1]}-venv")
