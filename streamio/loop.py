@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .message import Message, guarded
+from .message import Message
+from .protocol.holding import guarded
 from .protocol.outcomes import released, succeeded
 from .protocol.reading import giving_back, next_message
 

@@ -14,7 +14,8 @@ from .group import ConsumerGroupTopic
 from .ids import Duration, seconds
 from .loop import AsyncioLoop, BlockingLoop
 from .membership import Membership
-from .message import Message, guarded
+from .message import Message
+from .protocol.holding import guarded
 from .options import Ack, MemberOptions, MemberSettings
 from .protocol.reading import next_message
 from .protocol.settling import sending
@@ -204,7 +205,7 @@ class ConsumerGroupMember(Membership[C]):
             topic=self.group.topic.name,
             state=hand.state,
             waiting=len(hand.fresh) + len(hand.taken),
-            running=len(hand.running) + (hand.current is not None) + len(hand.held),
+            running=len({*hand.running, *hand.held, *([] if hand.current is None else [hand.current.id])}),
             notes=len(hand.acks) + len(hand.notes),
             prefetch=max(1, hand.prefetch.count(0)),
             handled=hand.handled,
@@ -236,13 +237,13 @@ class ConsumerGroupMember(Membership[C]):
         if hand.state in ("closed", "forked"):
             return
         self._closing = True
-        if self._user in ("listening", "draining"):
+        if self._user:
             self.stop()
+        if self._user in ("listening", "draining"):
             if self._is_within():
                 return  # called by a handler: the listener closes when that is through
             yield Do(self._wait_idle)
-        if hand.state != "closed":
-            yield from self._part()
+        yield from self._part()
 
     def __enter__(self: ConsumerGroupMember[Blocking]) -> ConsumerGroupMember[Blocking]:
         if self._driver.asyncio:

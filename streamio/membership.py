@@ -69,7 +69,7 @@ class Membership(Emitting[C]):
     @operation
     def _enter(self, loop: Any) -> Exchange[None]:
         """Let this loop have the member; a RuntimeError where another one has it."""
-        if loop.begun:
+        if loop.begun and self._hand.state != "forked":
             return
         self._take_for("iterating")
         try:
@@ -87,10 +87,7 @@ class Membership(Emitting[C]):
 
     def _join(self) -> Exchange[None]:
         hand = self._hand
-        if hand.state == "closed":
-            raise RuntimeError(f"member {self.id!r} is closed; use clone()")
-        if hand.state == "forked":
-            raise RuntimeError(f"member {self.id!r} was made in another process; use clone() in this one")
+        self._need_open()
         if hand.state in ("new", "stopped") and not hand.stopping:
             try:
                 yield Do(lambda: self._driver.run_on(hand.reading, joining(hand)))
@@ -102,7 +99,9 @@ class Membership(Emitting[C]):
     def _part(self) -> Exchange[None]:
         """Leave the group: settle, give back, close the lines."""
         hand = self._hand
-        if hand.state not in ("new", "stopped", "forked"):
+        if hand.state in ("closed", "forked"):
+            return self._free()
+        if hand.state not in ("new", "stopped"):
             if self._user == "iterating" and hand.current is not None:
                 released(hand, hand.current)
             yield Do(lambda: self._driver.run_on(hand.reading, leaving(hand)))
@@ -110,12 +109,18 @@ class Membership(Emitting[C]):
             yield Do(self._keeper.stop)
             hand.empty()
             self.lifecycle.tell(hand.event("stopped"))
-        if hand.state != "forked":
-            hand.state = "closed" if self._closing else "stopped"
-        hand.halt(stopping=False)
+        hand.state = "closed" if self._closing else "stopped"
+        hand.halt(stopping=self._closing)  # a loop that goes on after `close()` ends
         self._free()
 
+    def _need_open(self) -> None:
+        if self._hand.state == "closed":
+            raise RuntimeError(f"member {self.id!r} is closed; use clone()")
+        if self._hand.state == "forked":
+            raise RuntimeError(f"member {self.id!r} was made in another process; use clone() in this one")
+
     def _take_for(self, use: str) -> None:
+        self._need_open()
         if self._user:
             raise RuntimeError(f"member {self.id!r} is {self._user} already: one loop at a time; use clone() for another")
         self._user = use

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .codec import FlatCodec, Pairs, headers_of, is_reserved, payload_of
 from .ids import Duration, published_at, seconds
-from .protocol.hand import Parking
+from .protocol.holding import Guard
 from .protocol.outcomes import nacked
 
 if TYPE_CHECKING:
@@ -136,9 +136,7 @@ class Message:
     def _settles(self, note: Callable[[Hand], bool]) -> bool:
         if isinstance(self._hand, Origin):
             raise RuntimeError(f"message {self.id} was read without a group: there is nothing to settle")
-        settled = note(self._hand)
-        self._hand.held.discard(self.id)
-        return settled
+        return note(self._hand)
 
     def __enter__(self) -> Message:
         return self
@@ -164,24 +162,3 @@ class Redelivered(Message):
     def start(self, deliveries: int) -> None:
         """The server has counted this delivery."""
         self.deliveries, self.counted = deliveries, True
-
-
-class Guard:
-    """Lives as long as a message that its user settles: one that is dropped unsettled is given back."""
-
-    __slots__ = ("deliveries", "hand", "message_id")
-
-    def __init__(self, message: Message) -> None:
-        self.message_id, self.deliveries, self.hand = message.id, message.deliveries, message._hand
-        self.hand.held.add(message.id)
-
-    def __del__(self) -> None:
-        if self.message_id in self.hand.held:
-            self.hand.held.discard(self.message_id)
-            self.hand.note(Parking(self.message_id, 0.0, self.deliveries))
-
-
-def guarded(message: Message) -> Message:
-    """The message, in its user's hands until it is settled or dropped."""
-    message._guard = Guard(message)
-    return message

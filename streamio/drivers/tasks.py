@@ -15,6 +15,7 @@ from ..effects import Emit
 from ..emitter import Handlers, Lifecycle
 from ..errors import StreamioError
 from ..protocol.hand import SOON, Hand
+from ..protocol.holding import guarded
 from ..protocol.joining import leaving
 from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
 from ..protocol.outcomes import failed, succeeded, unhandled
@@ -33,6 +34,7 @@ class Tasks:
 
     async def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
+        self.fault = None
         if self.hand.settings.concurrency == 1:
             await self.listen_inline(until)
         else:
@@ -48,7 +50,7 @@ class Tasks:
         """One after the other, in this task."""
         hand, lifecycle = self.hand, self.lifecycle
         while True:
-            hand.current = None
+            hand.current = message = None
             message = await self.next(until())
             if message is None:
                 return
@@ -109,6 +111,7 @@ class Tasks:
         hand, most = self.hand, self.hand.settings.concurrency
         try:
             while True:
+                message = None
                 while len(hand.running) >= most and not hand.stopping:
                     await self.driver.wake.rest(None)
                 message = await self.next(until())
@@ -131,8 +134,11 @@ class Tasks:
         end = time.monotonic() + self.hand.settings.grace
         while self.hand.running and (left := end - time.monotonic()) > 0:
             await self.driver.wake.rest(left)
-        for task in self.places:
+        left_over = set(self.places)
+        for task in left_over:
             task.cancel()
+        if left_over:
+            await asyncio.wait(left_over, timeout=SOON)
 
     async def work(self, message: Any) -> None:
         """Handle one message in a task of its own."""
@@ -157,6 +163,8 @@ class Tasks:
         if not listeners:
             lifecycle.tell(unhandled(hand, message))
             return
+        if hand.settings.ack == "manual":
+            guarded(message)
         if lifecycle.watched:
             lifecycle.tell(hand.event("started", message=message))
         began = time.monotonic()

@@ -19,6 +19,7 @@ from ..effects import Emit
 from ..emitter import Handlers, Lifecycle
 from ..errors import StreamioError
 from ..protocol.hand import SOON, Hand
+from ..protocol.holding import guarded
 from ..protocol.joining import leaving
 from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
 from ..protocol.outcomes import failed, succeeded, unhandled
@@ -37,6 +38,7 @@ class Workers:
 
     def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
+        self.fault = None
         if self.hand.settings.concurrency == 1:
             self.listen_inline(until)
         else:
@@ -52,7 +54,7 @@ class Workers:
         """One after the other, in this thread."""
         hand, lifecycle = self.hand, self.lifecycle
         while True:
-            hand.current = None
+            hand.current = message = None
             message = self.next(until())
             if message is None:
                 return
@@ -114,6 +116,7 @@ class Workers:
         pool = ThreadPoolExecutor(most, thread_name_prefix=f"streamio-{hand.settings.me}")
         try:
             while True:
+                message = None
                 while len(hand.running) >= most and not hand.stopping:
                     self.driver.wake.rest(None)
                 message = self.next(until())
@@ -155,6 +158,8 @@ class Workers:
         if not listeners:
             lifecycle.tell(unhandled(hand, message))
             return
+        if hand.settings.ack == "manual":
+            guarded(message)
         if lifecycle.watched:
             lifecycle.tell(hand.event("started", message=message))
         began = time.monotonic()

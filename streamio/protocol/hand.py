@@ -125,7 +125,7 @@ class Hand:
         self.fresh: deque[Any] = deque()
         self.taken: deque[Any] = deque()
         self.running: dict[str, Any] = {}
-        self.held: set[str] = set()
+        self.held: dict[str, object] = {}  # by id, in the user's hands
         self.acks: deque[str] = deque()
         self.notes: deque[Note] = deque()
         self.owed: deque[Any] = deque()
@@ -173,6 +173,7 @@ class Hand:
         self.acks.append(message.id)
         if self.asleep:
             self.bell.ring()
+        release(message)
         return True
 
     def note(self, note: Note) -> None:
@@ -186,6 +187,7 @@ class Hand:
         if not closes(message):
             return False
         self.note(Parking(message.id, delay, deliveries))
+        release(message)
         return True
 
     def bury(self, message: Any, reason: str, error: BaseException | None = None) -> bool:
@@ -193,6 +195,7 @@ class Hand:
         if not closes(message):
             return False
         self.note(Burial(message, reason, error))
+        release(message)
         return True
 
     # -- taking what is noted -----------------------------------------------------------------------------------------------------------
@@ -237,7 +240,7 @@ class Hand:
 
     def known(self) -> set[str]:
         """The ids of all that is in hand or noted."""
-        known = {message.id for message in (*self.fresh, *self.taken)} | set(self.running) | self.held | set(self.acks) | set(self.flying)
+        known = {message.id for message in (*self.fresh, *self.taken)} | set(self.running) | set(self.held) | set(self.acks) | set(self.flying)
         known.update(note.id if isinstance(note, Parking) else note.message.id for note in list(self.notes))
         known.update(entry_id for ids in list(self.sent) for entry_id in ids)
         known.update(message.id for message in (self.current, *self.undecided) if message is not None)
@@ -246,6 +249,13 @@ class Hand:
     def event(self, name: str, **facts: Any) -> Event:
         """An event of this member."""
         return Event(name, self.settings.me, **facts)
+
+
+def release(message: Any) -> None:
+    """A message that was settled is in its user's hands no more. Only after the note: what is pending is always known."""
+    guard = getattr(message, "_guard", None)
+    if guard is not None:
+        guard.release()
 
 
 def closes(message: Any) -> bool:
