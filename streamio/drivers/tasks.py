@@ -76,7 +76,7 @@ class Tasks:
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
         callers, note, done = self.handlers.table, hand.acks.append, 0
         try:
-            while fresh and not hand.halted and clock() - hand.renewed_at <= lease:
+            while fresh and not hand.halted and (began := clock()) - hand.renewed_at <= lease:
                 try:
                     hand.current = message = fresh.popleft()
                 except IndexError:  # the keeper gave them back
@@ -90,7 +90,7 @@ class Tasks:
                     if result is not None and hasattr(result, "__await__"):
                         await result
                 except Exception as error:
-                    self.failed(message, error, None)
+                    self.failed(message, error, clock() - began)
                     continue
                 except BaseException:
                     hand.park(message, 0.0, message.before)
@@ -185,7 +185,7 @@ class Tasks:
         if lifecycle.watched:
             lifecycle.tell(hand.event("succeeded", message=message, duration=time.monotonic() - began))
 
-    def failed(self, message: Any, error: Exception, duration: float | None) -> None:
+    def failed(self, message: Any, error: Exception, duration: float) -> None:
         """A handler raised."""
         retrying = failed(self.hand, message, error, random.random())
         self.lifecycle.tell(self.hand.event("failed", message=message, error=error, duration=duration))
