@@ -51,6 +51,9 @@ class Membership(Emitting[C]):
         self._idle = threading.Event()
         self._idle.set()
         self._in_block = self._closing = False
+        if self._is_asyncio:
+            me = proxy(self)
+            self._driver.on_new_loop = lambda: me._on_new_loop()
 
     def __del__(self) -> None:
         hand = getattr(self, "_hand", None)
@@ -69,7 +72,7 @@ class Membership(Emitting[C]):
     @operation
     def _enter(self, loop: Any) -> Exchange[None]:
         """Let this loop have the member; a RuntimeError where another one has it."""
-        if loop.begun and self._hand.state != "forked":
+        if loop.begun and self._hand.state not in ("forked", "new"):
             return
         self._take_for("iterating")
         try:
@@ -157,10 +160,21 @@ class Membership(Emitting[C]):
 
     def _after_fork(self) -> None:
         """In a forked child: nothing is in hand, and nothing is said on the parent's connections."""
-        self._hand.empty()
-        self._hand.state, self._user = "forked", ""
-        self._hand.reading.connection = self._hand.side.connection = None
-        self._hand.reading.lock = self._hand.side.lock = None
+        self._let_go()
+        self._hand.state = "forked"
+
+    def _on_new_loop(self) -> None:
+        """The event loop was closed under the member: it begins afresh, with what stands under its name, as after a crash."""
+        self._let_go()
+        if self._hand.state not in ("closed", "forked"):
+            self._hand.state = "new"
+
+    def _let_go(self) -> None:
+        """Nothing in hand, no connection, and nobody has the member; no I/O."""
+        hand, self._user = self._hand, ""
+        hand.empty()
+        hand.reading.connection = hand.side.connection = hand.reading.lock = hand.side.lock = None
+        self._idle.set()
 
 
 def settings_of(group: ConsumerGroupTopic[Any], me: str, options: Mapping[str, Any]) -> Settings:

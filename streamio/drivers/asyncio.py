@@ -10,6 +10,7 @@ import random
 import selectors
 import time
 from collections import deque
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
@@ -55,16 +56,23 @@ class Bell:
         self.rung, self.event = False, None
 
 
+class Pool(dict[float, deque[Any]]):
+    """A topic's free connections by their patience, and the event loop that they belong to."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+
+
 class Asyncio:
     """Performs effects. `pool` is a topic's free connections; `lifecycle` and `wake` are a member's."""
 
     asyncio = True
 
-    def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: dict[float, deque[Any]] | None = None) -> None:
+    def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: Pool | None = None) -> None:
         self.source, self.key, self.lifecycle = source, key, lifecycle
-        self.pool: dict[float, deque[Any]] = {} if pool is None else pool
+        self.pool = Pool() if pool is None else pool
         self.wake = Bell()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.on_new_loop: Callable[[], None] = nothing
 
     def beside(self, lifecycle: Lifecycle) -> Asyncio:
         """A driver for a member of this topic, with the same free connections."""
@@ -106,13 +114,16 @@ class Asyncio:
 
     def settle_on_loop(self) -> None:
         """Belong to the running loop; a RuntimeError where another one, still open, was first."""
-        loop = asyncio.get_running_loop()
+        loop, pool = asyncio.get_running_loop(), self.pool
         if self.loop is loop:
             return
-        if self.loop is not None and not self.loop.is_closed():
-            raise RuntimeError(f"topic {self.key!r} is used on a second event loop; make one topic and client for each loop")
+        if pool.loop is not loop:
+            if pool.loop is not None and not pool.loop.is_closed():
+                raise RuntimeError(f"topic {self.key!r} is used on a second event loop; make one topic and client for each loop")
+            pool.clear()
+            pool.loop = loop
         if self.loop is not None:
-            self.pool.clear()
+            self.on_new_loop()
         self.loop = loop
 
     # -- effects --------------------------------------------------------------------------------------------------------------------
@@ -239,6 +250,10 @@ class Asyncio:
         for free in self.pool.values():
             while free:
                 await free.pop().disconnect(nowait=True)
+
+
+def nothing() -> None:
+    """What a topic does on a new loop: its connections are gone already."""
 
 
 async def reply_of(connection: Any) -> Any:

@@ -211,6 +211,7 @@ class Keeper:
     def start(self) -> None:
         """Keep from now on, on the running loop."""
         self.loop, self.thread = asyncio.get_running_loop(), get_ident()
+        self.timer = self.task = None  # those of a closed loop never come
         self.hand.finished, self.hand.asleep = False, True
 
     def ring(self) -> None:
