@@ -60,6 +60,16 @@ def is_reserved(name: bytes) -> bool:
     return name == TYPE or name in TRACE or name.startswith(HEADER)
 
 
+def checked_codec(codec: Any) -> Codec:
+    """The codec (None: `FlatCodec`), or a TypeError where it is none; a class is none, its instance may be."""
+    if codec is None:
+        return FlatCodec()
+    if isinstance(codec, type) or not all(hasattr(codec, name) for name in ("encode", "decode", "cannot_fail")):
+        raise TypeError(f"codec must be an object with encode, decode and cannot_fail, as FlatCodec() or JSONCodec(), not {codec!r}")
+    found: Codec = codec
+    return found
+
+
 class FlatCodec:
     """The default: one field each for a flat mapping. str, int, float, bool and bytes go in; str comes out, or bytes where a value is not UTF-8.
 
@@ -118,6 +128,8 @@ class JSONCodec:
 
 def header_pairs(headers: Mapping[str, Any] | None) -> list[tuple[bytes, bytes]]:
     """The pairs of these headers, as they stand on the wire."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a mapping of names to values, not {headers!r}")
     found = []
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not name:

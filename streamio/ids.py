@@ -13,6 +13,7 @@ Position = str | int | datetime | timedelta
 Duration = float | timedelta
 
 FIRST, LAST, NEW = "-", "+", "$"
+RANGE = (FIRST, LAST)
 ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 LARGEST = 2**64 - 1
 
@@ -52,14 +53,14 @@ def published_at(entry_id: str) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def position(value: Position, now: int, name: str, words: tuple[str, ...] = (FIRST, LAST)) -> str:
-    """The position as Redis writes it; `words` are the special ids allowed here. Errors name the argument."""
+def position(value: Position, now: int, name: str, words: tuple[str, ...] = RANGE) -> str:
+    """The position as Redis writes it; `words` are the special ids allowed here. A range may exclude its bound (`(5-1`). Errors name the argument."""
     if isinstance(value, datetime):
         return str(max(0, round(value.timestamp() * 1000)))
     if isinstance(value, timedelta):
         return str(max(0, now - round(value.total_seconds() * 1000)))
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return str(value)
-    if isinstance(value, str) and (value in words or ID.fullmatch(value.removeprefix("("))):
+    if isinstance(value, str) and (value in words or ID.fullmatch(value.removeprefix("(" if words == RANGE else ""))):
         return value
     raise ValueError(f"{name} must be an entry id, a datetime, a timedelta ago or one of {', '.join(map(repr, words))}, not {value!r}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
 
-from .codec import Codec, FlatCodec, wire
+from .codec import Codec, checked_codec, wire
 from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
 from .commands import xdel, xlen
 from .drivers import asyncio as asyncio_driver
@@ -72,7 +72,7 @@ class Topic(Coloured[C]):
     ) -> None: ...  # fmt: skip
     def __init__(self, name: str, client: Any = None, *, codec: Any = None, maxlen: Any = None, max_age: Any = None) -> None:
         self.name = checked(name, "topic name")
-        self.codec: Codec = FlatCodec() if codec is None else codec
+        self.codec = checked_codec(codec)
         self._publisher = Publisher(name, Retention.of(maxlen, max_age))
         self._owned = client_from(client, False) if client is None or isinstance(client, str) else None
         source = Source(self._owned or client)

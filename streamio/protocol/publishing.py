@@ -9,7 +9,7 @@ from redis.exceptions import MovedError, ResponseError
 
 from ..commands import xadd
 from ..effects import Call, Exchange, Now, Redirect, Words
-from ..errors import PublishStopped, PublishUncertain, Unanswered
+from ..errors import PublishStopped, PublishUncertain, SetupError, Unanswered
 from ..ids import split
 from ..retention import Retention
 from .asking import MOVES, fine
@@ -53,8 +53,10 @@ class Publisher:
             first = len(done)
             done += [str(reply) for reply in replies if not isinstance(reply, ResponseError)]
             for place, reply in enumerate(replies):
-                if isinstance(reply, ResponseError):
-                    raise PublishStopped(done, first + place) from reply
+                try:
+                    fine(reply, ("XADD", self.topic))
+                except (ResponseError, SetupError) as error:
+                    raise PublishStopped(done, first + place) from error
             self.learned(done[-1])
 
     def sending(self, commands: Sequence[Words], done: list[str]) -> Exchange[list[Any]]:

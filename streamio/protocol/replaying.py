@@ -72,7 +72,7 @@ class Tail:
         if self.start != NEW:
             now: float = yield Now(wall=True)
             found = position(self.start, round(now * 1000), "start", (FIRST,))
-            return "0-0" if found == FIRST else found.removeprefix("(")
+            return "0-0" if found == FIRST else found
         try:
             facts = yield from call(xinfo_stream(self.topic))
         except ResponseError as error:
