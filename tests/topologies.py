@@ -31,7 +31,7 @@ async def world(colour: str, port: int, raw: Any = None) -> AsyncIterator[World]
     try:
         yield made
     finally:
-        pools = [client.connection_pool for client in made.clients]
+        pools = [client.connection_pool for client in made.clients if hasattr(client, "connection_pool")]
         await made.close()
         for pool in pools:  # a pool that a test made is not its client's to close
             await made.do(pool.disconnect())
@@ -123,7 +123,7 @@ class SentinelGroup:
         self.sentinel = RedisServer(
             f"sentinel monitor {self.name} 127.0.0.1 {self.master.port} 1",
             f"sentinel down-after-milliseconds {self.name} 500",
-            f"sentinel failover-timeout {self.name} 2000",
+            f"sentinel failover-timeout {self.name} 1000",
             arguments=["--sentinel"],
         )
 
@@ -131,10 +131,24 @@ class SentinelGroup:
         """Start all three and wait until the sentinel knows the replica and the replica is in step."""
         for server in (self.master, self.replica, self.sentinel):
             server.start()
-        with self.replica.client() as replica, self.sentinel.client(decode_responses=True) as sentinel:
-            wait_until(lambda: replica.info("replication")["master_link_status"] == "up")
-            wait_until(lambda: sentinel.sentinel_slaves(self.name))
+        wait_until(self.replica_is_in_step)
         return self
+
+    def fail_over(self) -> None:
+        """Let the replica become the master, and demote the old one as a sentinel does: it takes 10 s to come to that by itself."""
+        with self.sentinel.client() as sentinel, self.master.client(protocol=2) as old:
+            wait_until(lambda: sentinel.execute_command("SENTINEL", "FAILOVER", self.name))
+            wait_until(lambda: sentinel.sentinel_master(self.name)["port"] == self.replica.port)
+            old.replicaof("127.0.0.1", self.replica.port)
+            old.client_kill_filter(_type="normal", skipme=True)
+        self.master, self.replica = self.replica, self.master
+
+    def replica_is_in_step(self) -> bool:
+        """Whether the one follows the other, and the sentinel knows both."""
+        with self.replica.client() as replica, self.sentinel.client(decode_responses=True) as sentinel:
+            known = sentinel.sentinel_master(self.name)["port"] == self.master.port and len(sentinel.sentinel_slaves(self.name)) == 1
+            facts = replica.info("replication")
+            return known and facts["role"] == "slave" and facts["master_link_status"] == "up" and facts["master_port"] == self.master.port
 
     def remove(self) -> None:
         """End all three."""
@@ -146,11 +160,13 @@ class SentinelGroup:
 
 
 class Cluster:
-    """Three masters, each with a third of the slots."""
+    """Three masters, each with a third of the slots, who serve what they have also when another one is down."""
+
+    options = ("cluster-enabled yes", "cluster-node-timeout 1500", "cluster-require-full-coverage no")
 
     def __init__(self) -> None:
         self.buses = [free_port() for _ in range(3)]
-        self.servers = [RedisServer("cluster-enabled yes", "cluster-node-timeout 1500", f"cluster-port {bus}") for bus in self.buses]
+        self.servers = [RedisServer(*self.options, f"cluster-port {bus}") for bus in self.buses]
         self.ids: list[str] = []
 
     @property
@@ -167,11 +183,16 @@ class Cluster:
             self.ask(place, "CLUSTER", "ADDSLOTSRANGE", first, last)
             self.ask(place, "CLUSTER", "SET-CONFIG-EPOCH", place + 1)
             self.ask(0, "CLUSTER", "MEET", "127.0.0.1", server.port, self.buses[place])
-        for place in range(3):
-            wait_until(lambda place=place: "cluster_state:ok" in self.ask(place, "CLUSTER", "INFO"))
-            wait_until(lambda place=place: self.ask(place, "CLUSTER", "NODES").count("connected") >= 3)
+        self.wait()
         self.ids = [self.ask(place, "CLUSTER", "MYID") for place in range(3)]
         return self
+
+    def wait(self) -> None:
+        """Until each of them sees all three, and all slots served."""
+        for place in range(3):
+            wait_until(lambda place=place: "cluster_state:ok" in self.ask(place, "CLUSTER", "INFO"))
+            wait_until(lambda place=place: self.ask(place, "CLUSTER", "NODES").count(" connected") == 3)
+            wait_until(lambda place=place: "fail" not in self.ask(place, "CLUSTER", "NODES"))
 
     def ask(self, place: int, *words: Any) -> Any:
         """One master's own answer, as text."""

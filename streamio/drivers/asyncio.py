@@ -220,7 +220,7 @@ class Asyncio:
 
     async def new_connection(self, patience: float | None) -> Any:
         """A new one, connected; the error of the first try where none can be."""
-        if self.source.cluster:
+        if self.source.cluster and self.source.known is None:
             await self.initialized()
         faults = []
         try:

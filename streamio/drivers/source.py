@@ -53,6 +53,7 @@ class Source:
         self.client = client
         self.asyncio = is_asyncio(client)
         self.cluster = isinstance(client, (redis.RedisCluster, redis.asyncio.RedisCluster))
+        self.known: Any = None  # the class and settings of a cluster's connections, as last found
         self.moved: dict[str, Any] = {}  # where a cluster said that the key is, where that is not what the client knows
 
     @property
@@ -84,7 +85,7 @@ class Source:
                 yield self.connection(key, patience, address_in((node.host, node.port)))
 
     def connection(self, key: str, patience: float | None, place: dict[str, Any] | None = None) -> Any:
-        """A new connection to the server of this key, or to `place`. A cluster's asyncio client must be initialized before."""
+        """A new connection to the server of this key, or to `place`. A cluster's asyncio client must have been initialized."""
         made, settings = self.kind(key)
         ours = {name: value for name, value in settings.items() if name not in LEFT_OUT}
         timeout = ours.get("socket_timeout") or TIMEOUT
@@ -112,9 +113,15 @@ class Source:
             pool = self.client.connection_pool
             return pool.connection_class, pool.connection_kwargs
         try:
-            node = self.client.get_node_from_key(key)
-        except RedisClusterException as error:  # a slot that no node has; neither this nor its kin is a RedisError
-            raise ConnectionError(f"{error}") from error
+            self.known = self.kind_of(self.client.get_node_from_key(key))
+        except RedisClusterException as error:  # a slot that no node has, or a client that was closed; it is no RedisError
+            if self.known is None:
+                raise ConnectionError(str(error)) from error
+        made, settings = self.known
+        return made, settings
+
+    def kind_of(self, node: Any) -> tuple[Any, dict[str, Any]]:
+        """The same for a cluster's node."""
         if self.asyncio:
             return node.connection_class, node.connection_kwargs
         pool = self.client.get_redis_connection(node).connection_pool

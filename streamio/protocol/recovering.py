@@ -6,6 +6,7 @@ from redis.exceptions import AuthenticationError, AuthorizationError, MovedError
 
 from ..effects import Chance, Drop, Emit, Exchange, Now, Redirect, Rest
 from ..errors import GroupLost
+from .asking import says
 from .groups import creating_on, is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
@@ -65,6 +66,8 @@ def regrouping(hand: Hand, error: ResponseError) -> Exchange[None]:
     """Make the lost group again, at 0, so that nothing added since is missed; no more often than the backoff lets it."""
     s = hand.settings
     if s.on_group_lost == "raise":
+        if says(error, "UNBLOCKED"):  # a failover says so, too (redis-server 7.0): the next read tells what it was
+            return
         raise GroupLost(s.topic, s.group, str(error)) from error
     now: float = yield Now()
     if hand.lost_at is not None and now - hand.lost_at < LONGEST:

@@ -46,6 +46,14 @@ def sentinels() -> Iterator[SentinelGroup]:
     group.remove()
 
 
+@pytest.fixture
+def own_sentinels() -> Iterator[SentinelGroup]:
+    """The same for one test, which may turn it round."""
+    group = SentinelGroup().start()
+    yield group
+    group.remove()
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Three masters."""
@@ -214,6 +222,28 @@ async def test_a_sentinels_master_does_the_job(colour: str, sentinels: SentinelG
         w.clients += sentinel.sentinels
 
 
+async def test_a_failover_is_followed_by_members_and_publishers(colour: str, own_sentinels: SentinelGroup) -> None:
+    sentinels = own_sentinels
+    async with world(colour, sentinels.master.port) as w:
+        sentinel: Any = room(w).sentinel.Sentinel([("127.0.0.1", sentinels.sentinel.port)])
+        w.clients += sentinel.sentinels
+        client = sentinel.master_for(sentinels.name)
+        w.clients.append(client)
+        topic: Any = Topic(w.key(), client)
+        member, seen, told = w.member(ConsumerGroupTopic(topic, "group", on_group_lost="raise"), block=1), [], []
+        member.on("*", lambda message: seen.append(message.id))
+        for name in ("disconnected", "reconnected", "error"):
+            member.lifecycle.on(name, lambda event: told.append(event.name))
+        async with w.listening(member):
+            ids = [await w.do(topic.publish("x"))]
+            await w.until(lambda: seen == ids)
+            sentinels.fail_over()
+            ids.append(await w.do(topic.publish("x")))
+            await w.until(lambda: seen == ids)
+        assert "error" not in told
+        await w.do(topic.close())
+
+
 # -- Cluster ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -224,8 +254,8 @@ async def on_cluster(colour: str, cluster: Cluster) -> AsyncIterator[tuple[World
     async with world(colour, cluster.port, raw) as w:
         kind = redis.asyncio.RedisCluster if w.asyncio else redis.RedisCluster
         client: Any = kind(host="127.0.0.1", port=cluster.port)
+        w.clients.append(client)
         yield w, client
-        await w.do(client.aclose() if w.asyncio else client.close())
 
 
 def held(client: Any) -> Any:
@@ -275,4 +305,60 @@ async def test_a_moved_slot_is_followed_by_members_and_publishers(colour: str, c
         assert seen == ids
         assert w.raw.xpending(topic.name, "group")["pending"] == 0
         assert [event.reason for event in events] == ["new"]
+        await w.do(topic.close())
+
+
+async def test_a_moved_slot_is_followed_by_renewals(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        group = ConsumerGroupTopic(Topic(next(cluster.keys_on(0, w.name + ":%d")), client), "group", lease=0.6)
+        member, errors = w.member(group, "me"), []
+        member.lifecycle.on("error", errors.append)
+        await w.do(group.topic.publish("x"))
+        [message] = await w.do(member.read())
+        for source, target in ((0, 0), (0, 1), (1, 0)):
+            if source != target:
+                cluster.move(group.topic.name, source, target)
+            w.age(group, "me", 60)
+            await w.until(lambda: idle(w, group) < 10)
+        assert message.ack()
+        await w.until(lambda: w.pending(group) == [])
+        assert errors == []
+        await w.do(group.topic.close())
+
+
+def idle(w: World, group: Any) -> float:
+    """For how many seconds the oldest pending entry has not been renewed."""
+    return max(row["time_since_delivered"] for row in w.raw.xpending_range(group.topic.name, group.name, "-", "+", 10)) / 1000
+
+
+async def test_a_cluster_client_that_knows_only_a_dead_node_is_led_on_by_the_others(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        topic = Topic(next(cluster.keys_on(0, w.name + ":%d")), client)
+        await w.do(client.exists(topic.name))
+        cluster.move(topic.name, 0, 1)
+        cluster.servers[0].stop()
+        try:
+            entry_id = await w.do(topic.publish("x"))
+            loop = w.loop(w.member(ConsumerGroupTopic(topic, "group")))
+            assert (await w.next(loop)).id == entry_id
+            assert cluster.ask(1, "XINFO", "GROUPS", topic.name)
+        finally:
+            cluster.servers[0].start()
+            cluster.wait()
+            cluster.move(topic.name, 1, 0)
+        await w.do(topic.close())
+
+
+async def test_a_client_that_its_owner_closed_stays_closed(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        topic = Topic(next(cluster.keys_on(0, w.name + ":%d")), client)
+        member = w.member(ConsumerGroupTopic(topic, "group"))
+        await w.do(member.connect())
+        await w.do(client.aclose() if w.asyncio else client.close())
+        nodes = dict(client.nodes_manager.nodes_cache)
+        for node in range(3):
+            cluster.ask(node, "CLIENT", "KILL", "TYPE", "normal")
+        await w.do(topic.publish("x"))
+        assert len(await w.do(member.read())) == 1
+        assert client.nodes_manager.nodes_cache == nodes
         await w.do(topic.close())
