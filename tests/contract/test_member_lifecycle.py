@@ -90,6 +90,7 @@ async def test_stop_before_listening_ends_it_at_once_and_only_once(w: World) -> 
     assert await w.do(member.drain()) == 1
 
 
+@pytest.mark.slow
 async def test_a_member_can_listen_again_after_stop(w: World) -> None:
     member, seen = w.member(id="me"), []
     member.on("a", lambda message: seen.append(message["i"]))
@@ -101,6 +102,7 @@ async def test_a_member_can_listen_again_after_stop(w: World) -> None:
     assert (await w.do(member.info())).state == "stopped"
 
 
+@pytest.mark.slow
 async def test_a_member_can_listen_again_after_it_abandoned_a_handler(w: World) -> None:
     member, gate, seen = w.member(concurrency=2, grace=0.05, id="me"), Gate(w), []
     member.on("sit", gate.handler)
