@@ -137,6 +137,7 @@ class SentinelGroup:
     def fail_over(self) -> None:
         """Let the replica become the master, and demote the old one as a sentinel does: it takes 10 s to come to that by itself."""
         with self.sentinel.client() as sentinel, self.master.client(protocol=2) as old:
+            wait_until(lambda: is_copied(old.info("replication")))
             wait_until(lambda: sentinel.execute_command("SENTINEL", "FAILOVER", self.name))
             wait_until(lambda: sentinel.sentinel_master(self.name)["port"] == self.replica.port)
             old.replicaof("127.0.0.1", self.replica.port)
@@ -154,6 +155,11 @@ class SentinelGroup:
         """End all three."""
         for server in (self.sentinel, self.replica, self.master):
             server.remove()
+
+
+def is_copied(master: dict[str, Any]) -> bool:
+    """Whether the replica said that it has all that the master wrote. (Its link is up a second before the master sends it anything new.)"""
+    return master["connected_slaves"] == 1 and master["slave0"]["state"] == "online" and master["slave0"]["offset"] == master["master_repl_offset"]
 
 
 # -- Cluster ---------------------------------------------------------------------------------------------------------------------------

@@ -236,7 +236,7 @@ async def test_a_failover_is_followed_by_members_and_publishers(colour: str, own
             member.lifecycle.on(name, lambda event: told.append(event.name))
         async with w.listening(member):
             ids = [await w.do(topic.publish("x"))]
-            await w.until(lambda: seen == ids)
+            await w.until(lambda: seen == ids and w.pending(member.group) == [])
             sentinels.fail_over()
             ids.append(await w.do(topic.publish("x")))
             await w.until(lambda: seen == ids)
