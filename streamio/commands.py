@@ -156,6 +156,14 @@ def greet(key: str, group: str, me: str) -> Words:
     return ("XREADGROUP", "GROUP", group, me, "COUNT", "1", "STREAMS", key, "18446744073709551615-18446744073709551614")
 
 
+CLIENT_ID: Words = ("CLIENT", "ID")
+
+
+def client_unblock(number: str) -> Words:
+    """Let the blocked read of a connection end as if its time were over; replies whether it was blocked."""
+    return ("CLIENT", "UNBLOCK", number)
+
+
 def xack(key: str, group: str, ids: Sequence[str]) -> Words:
     """Acknowledge; replies how many were pending."""
     return ("XACK", key, group, *ids)

@@ -11,7 +11,7 @@ from weakref import WeakSet
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .effects import Do, Exchange, Now
 from .emitting import Emitting
-from .ids import FIRST, LAST, NEW, Duration, Position, position, seconds
+from .ids import FIRST, LAST, NEW, Duration, Position, from_moment, seconds
 from .keys import WAITING, checked
 from .message import Message
 from .options import MemberOptions, OnGroupLost, Unhandled
@@ -91,8 +91,9 @@ class ConsumerGroupTopic(Emitting[C]):
     @operation
     def create(self, start: Position | None = None) -> Exchange[bool]:
         """Make the group, and the stream with it; False where it exists (its place stays as it is)."""
-        where = self._start_id() if start is None else position(start, (yield from milliseconds_now()), "start", (NEW, FIRST, LAST))
-        return (yield from creating(self.topic.name, self.name, "0" if where == FIRST else NEW if where == LAST else where))
+        now = yield from milliseconds_now()
+        where = self._start_id(now) if start is None else from_moment(start, now, "start", (NEW, FIRST, LAST))
+        return (yield from creating(self.topic.name, self.name, where))
 
     @operation
     def destroy(self, force: bool = False) -> Exchange[bool]:
@@ -106,9 +107,12 @@ class ConsumerGroupTopic(Emitting[C]):
 
     @operation
     def seek(self, position_: Position) -> Exchange[None]:
-        """Move the group: members read next what stands above this id ("0": everything, "$": nothing that is there now). Pending entries stay."""
-        where = position(position_, (yield from milliseconds_now()), "position", (NEW, FIRST, LAST))
-        yield from seeking(self.topic.name, self.name, {FIRST: "0", LAST: NEW}.get(where, where))
+        """Move the group: members read next what stands above this id ("0": everything, "$": nothing that is there now), or from a moment on.
+
+        Pending entries stay.
+        """
+        where = from_moment(position_, (yield from milliseconds_now()), "position", (NEW, FIRST, LAST))
+        yield from seeking(self.topic.name, self.name, where)
 
     @operation
     def info(self) -> Exchange[GroupInfo]:
@@ -177,8 +181,7 @@ class ConsumerGroupTopic(Emitting[C]):
 
     def _start_id(self, now: int = 0) -> str:
         """Where the group begins, as Redis writes it."""
-        where = position(self.start, now, "start", (NEW, FIRST, LAST))
-        return {FIRST: "0", LAST: NEW}.get(where, where)
+        return from_moment(self.start, now, "start", (NEW, FIRST, LAST))
 
     def _after_fork(self) -> None:
         """Members close themselves."""

@@ -53,6 +53,15 @@ def published_at(entry_id: str) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
+def from_moment(value: Position, now: int, name: str, words: tuple[str, ...]) -> str:
+    """As `position`, for what is read *above* an id: a moment stands for the id just below it, so that its own entries are read, too."""
+    found = position(value, now, name, words)
+    if isinstance(value, (datetime, timedelta)):
+        time = int(found)
+        return join(time - 1, LARGEST) if time else "0"
+    return {FIRST: "0", LAST: NEW}.get(found, found)
+
+
 def position(value: Position, now: int, name: str, words: tuple[str, ...] = RANGE) -> str:
     """The position as Redis writes it; `words` are the special ids allowed here. A range may exclude its bound (`(5-1`). Errors name the argument."""
     if isinstance(value, datetime):

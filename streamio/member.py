@@ -15,8 +15,8 @@ from .ids import Duration, seconds
 from .loop import AsyncioLoop, BlockingLoop
 from .membership import Membership
 from .message import Message
-from .protocol.holding import guarded
 from .options import Ack, MemberOptions, MemberSettings
+from .protocol.holding import guarded
 from .protocol.reading import next_message
 from .protocol.settling import sending
 from .reports import MemberInfo
@@ -172,8 +172,8 @@ class ConsumerGroupMember(Membership[C]):
     def stop(self) -> None:
         """Read no more, finish what runs (`grace` seconds at most), settle, give back what has not started, and return.
 
-        A read that waits is not cancelled: its reply would be lost. So this takes effect within `block` seconds. Where the member does not
-        listen yet, the next loop returns at once.
+        A read that waits is not cancelled, because its reply would be lost: the server is asked to end it (`CLIENT UNBLOCK`). Where the user has
+        no right to that, it lasts for `block` seconds at most. Where the member does not listen yet, the next loop returns at once.
         """
         if self._hand.state not in ("stopped", "closed", "forked"):
             self._hand.halt(stopping=True)

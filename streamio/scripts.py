@@ -38,7 +38,8 @@ class Script:
 # -> {last id looked at or '', {{id, {field, value, ...}, deliveries, idle ms}, ...}, {id of each entry that is gone, ...}}
 TAKE = Script("""
 local key, group, me, from, idle = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local pending = redis.call('XPENDING', key, group, 'IDLE', idle, ARGV[5], '+', ARGV[6], from)
+local pending = idle == '0' and redis.call('XPENDING', key, group, ARGV[5], '+', ARGV[6], from)
+  or redis.call('XPENDING', key, group, 'IDLE', idle, ARGV[5], '+', ARGV[6], from)
 local last, taken, gone = '', {}, {}
 for _, p in ipairs(pending) do
   local id, deliveries = p[1], p[4]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
 
-from .codec import Codec, checked_codec, wire
+from .codec import Codec, FlatCodec, checked_codec, wire
 from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
 from .commands import xdel, xlen
 from .drivers import asyncio as asyncio_driver
@@ -165,7 +165,9 @@ class Topic(Coloured[C]):
             if twice:
                 raise ValueError(f"field {sorted(twice)[0]!r} is in data and given as an argument, too")
             data = {**(data or {}), **fields}
-        return wire(self.codec, type, {} if data is None else data, headers)
+        if data is None and isinstance(self.codec, FlatCodec):
+            data = {}
+        return wire(self.codec, type, data, headers)
 
     # -- reading without a group ------------------------------------------------------------------------------------------------------
 

@@ -142,6 +142,7 @@ class Hand:
         self.timers: list[float] = []
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
+        self.blocked = False  # a read was written that waits for news
         self.ahead = False  # a read was written before the batch in hand is handled; its reply lies unread
         self.down_since: float | None = None
         self.lost_at: float | None = None
@@ -151,6 +152,7 @@ class Hand:
         self.cursors: dict[str, str] = {}
         self.renewed_at = self.filled_at = self.poll_at = self.claim_at = 0.0
         self.greeted_at = float("-inf")
+        self.number, self.numbered = "", 0  # of the reading line's connection, and for which of its connections
         self.claimed_last = False
         self.limit: int | None = None
         self.work_began: float | None = None
@@ -163,6 +165,7 @@ class Hand:
         self.paused = self.paused if paused is None else paused
         self.halted = self.stopping or self.paused
         self.wake.ring()
+        self.bell.ring()
 
     # -- settling: from any thread, task or signal handler ------------------------------------------------------------------------------
 
@@ -227,7 +230,7 @@ class Hand:
     def forget_owed(self) -> None:
         """The reading line is down: what it owed is lost, and acknowledgements in doubt are sent again (XACK twice is harmless)."""
         self.owed.clear()
-        self.ahead = False
+        self.ahead = self.blocked = False
         while self.sent:
             self.put_back(self.sent.popleft())
 

@@ -10,7 +10,7 @@ from .hand import Parking
 class Guard:
     """Lives as long as its message: one that is dropped unsettled is given back. A later delivery of the same entry has a guard of its own."""
 
-    __slots__ = ("message_id", "deliveries", "hand", "token")
+    __slots__ = ("deliveries", "hand", "message_id", "token")
 
     def __init__(self, message: Any) -> None:
         self.message_id, self.deliveries, self.hand = message.id, message.deliveries, message._hand

@@ -9,11 +9,12 @@ from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, W
 from ..errors import SetupError
 from ..keys import WAITING
 from ..scripts import RENEW
+from .announcing import announcing
 from .asking import ask, key_of, says
 from .groups import creating_on, is_lost
 from .hand import Hand
 from .leasing import seating
-from .owing import collecting
+from .owing import collecting, writing
 from .reading import BROKEN, giving_back
 from .recovering import backoff
 from .settling import sending
@@ -30,6 +31,8 @@ def joining(hand: Hand) -> Exchange[None]:
     if (yield from creating_on(hand.reading, s.topic, s.group, s.start)):
         yield Emit(hand.event("group_created", reason="new"))
     yield from seating(hand, hand.reading)
+    yield from writing(hand, announcing(hand, (yield Now())))
+    yield from collecting(hand)
     hand.own = None if s.ack == "none" else "-"
     hand.poll_at = hand.claim_at = float("inf") if s.ack == "none" else 0.0
     hand.down_since = None

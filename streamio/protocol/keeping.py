@@ -1,5 +1,6 @@
 """The keeper's turn: what must happen while a handler runs, a loop body sits, or nobody reads. It has the side line to itself.
 
+0. A read that blocks is ended when the member stops or pauses.
 1. Notes older than 50 ms go to the server.
 2. Everything pending under the member's name is renewed every third of a lease; the member's place, too.
 3. With `prefetch="auto"`, what has waited for more than 1 s behind a running handler is given back, uncounted.
@@ -11,11 +12,12 @@ A turn says how long the keeper may rest; None: until it is rung for.
 from __future__ import annotations
 
 from ..effects import Exchange, Now
+from .announcing import unblocking
 from .hand import SOON, Hand
 from .leasing import renewing, seating
 from .owing import collecting
 from .reading import giving_back
-from .settling import parking_again, sending
+from .settling import parking_again, sending, sending_notes
 
 PATIENCE = 1.0  # seconds an entry may wait in hand behind a running handler
 
@@ -27,21 +29,23 @@ class Watch:
         self.noted_at: float | None = None
         self.writers = -1
         self.renewed_at = 0.0
+        self.kept_at = 0.0  # when the member's place and its long waits were last renewed
 
 
 def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
     """One turn; seconds until the next, or None where there is nothing to keep."""
     now: float = yield Now()
+    yield from unblocking(hand, hand.side)
     if is_late(hand, watch, now):
         yield from sending(hand, hand.side)
         watch.noted_at = None
     if is_pending(hand) and now >= renewal_at(hand, watch):
         yield from renewing(hand, hand.side)
         hand.renewed_at = watch.renewed_at = now
-    if (hand.seated or hand.long) and now >= watch.renewed_at + hand.settings.lease / 3:
+    if (hand.seated or hand.long) and now >= watch.kept_at + hand.settings.lease / 3:
         yield from seating(hand, hand.side)
         yield from parking_again(hand, hand.side, now)
-        watch.renewed_at = now
+        watch.kept_at = now
     now = yield Now()
     return rest(hand, watch, now)
 
@@ -79,9 +83,10 @@ def is_left(hand: Hand) -> bool:
 
 
 def letting_go(hand: Hand) -> Exchange[None]:
-    """Give back what waits, on the reading line; it is looked for again before anything new is read: a lone member keeps the stream's order."""
+    """Give back what waits, on the reading line, so that nothing new is read before it is there to be looked for: a lone member keeps the order."""
     yield from collecting(hand)
     giving_back(hand)
+    yield from sending_notes(hand, hand.reading)
     hand.poll_at = yield Now()
 
 
@@ -93,7 +98,9 @@ def rest(hand: Hand, watch: Watch, now: float) -> float | None:
     if is_pending(hand):
         ends.append(renewal_at(hand, watch))
     if hand.seated or hand.long:
-        ends.append(watch.renewed_at + hand.settings.lease / 3)
+        ends.append(watch.kept_at + hand.settings.lease / 3)
+    if hand.halted and hand.blocked:
+        ends.append(now + SOON)
     if (hand.fresh or hand.taken or hand.ahead) and hand.prefetch.fixed is None:
         ends.append(max(hand.filled_at + PATIENCE, now + PATIENCE / 4))
     return max(0.001, min(ends) - now) if ends else None

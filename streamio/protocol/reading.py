@@ -15,14 +15,15 @@ from typing import Any
 
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
-from ..commands import greet, read_entries, xinfo_stream, xread, xreadgroup
+from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
+from .announcing import announcing
 from .asking import ask, moved
 from .groups import is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
-from .owing import Row, collecting, writing
+from .owing import collecting, writing
 from .recovering import losing_line, recovering, regrouping
 from .settling import sending_notes
 from .taking import claiming, opened, starting, taking_due, taking_own
@@ -144,24 +145,8 @@ def reading(hand: Hand, block: float | None) -> Exchange[None]:
     hand.prefetch.asked(count)
     asked_at: float = yield Now()
     words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
-    yield from writing(hand, [*greeting(hand, asked_at), (words, arrived, (count, asked_at))])
-
-
-def greeting(hand: Hand, now: float) -> list[Row]:
-    """What tells the server three times in a lease that the member lives, though it may have nothing to do."""
-    s = hand.settings
-    if now - hand.greeted_at < s.lease / 3:
-        return []
-    hand.greeted_at = now
-    return [(greet(s.topic, s.group, s.me), greeted, None)]
-
-
-def greeted(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
-    """The answer to a greeting."""
-    if isinstance(reply, RedisError):
-        raise reply
-    return
-    yield
+    hand.blocked = block is not None
+    yield from writing(hand, [*announcing(hand, asked_at), (words, arrived, (count, asked_at))])
 
 
 def reading_ahead(hand: Hand) -> Exchange[None]:
@@ -177,7 +162,7 @@ def reading_ahead(hand: Hand) -> Exchange[None]:
 def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
     """A batch of new entries. Their lease began when the read was written, not when the reply came."""
     count, asked_at = asked
-    hand.full = hand.ahead = False
+    hand.full = hand.ahead = hand.blocked = False
     if isinstance(reply, RedisError):
         raise reply
     batch = read_entries(reply)
@@ -205,8 +190,10 @@ def waiting(hand: Hand, block: float) -> Exchange[None]:
     facts = yield from ask(hand.reading, xinfo_stream(s.topic))
     yield from reading(hand, None)
     yield from collecting(hand)
-    if not hand.fresh and not hand.notes:
+    if not hand.fresh and not hand.notes and not hand.halted:
+        hand.blocked = True
         yield from ask(hand.reading, xread(s.topic, facts["last-generated-id"], 1, block))
+        hand.blocked = False
 
 
 def answering(hand: Hand) -> Exchange[None]:

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from ..commands import Entry, xinfo_stream, xrange, xread
 from ..effects import Exchange, Now
-from ..ids import FIRST, NEW, Position, position
+from ..ids import FIRST, NEW, Position, from_moment, position
 from .asking import call
 from .groups import is_lost
 
@@ -71,8 +71,7 @@ class Tail:
         """The id above which to read. The end of the stream is looked up once, so that nothing slips between two reads."""
         if self.start != NEW:
             now: float = yield Now(wall=True)
-            found = position(self.start, round(now * 1000), "start", (FIRST,))
-            return "0-0" if found == FIRST else found
+            return from_moment(self.start, round(now * 1000), "start", (FIRST,))
         try:
             facts = yield from call(xinfo_stream(self.topic))
         except ResponseError as error:

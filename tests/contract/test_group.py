@@ -456,3 +456,30 @@ async def test_a_groups_own_options_are_used_by_its_members(w: World) -> None:
     settings = w.member(group)._hand.settings
     assert (settings.lease, settings.claim_interval, settings.unhandled) == (7, 3, "leave")
     assert w.group(lease=8).claim_interval == 4
+
+
+async def test_a_group_that_begins_at_a_moment_gets_the_entry_of_that_moment(w: World) -> None:
+    topic = w.topic()
+    w.raw.xadd(topic.name, {"type": "x", "n": 1}, id="1700000000000-0")
+    w.raw.xadd(topic.name, {"type": "x", "n": 2}, id="1700000000001-0")
+    moment = datetime.fromtimestamp(1_700_000_000, tz=UTC)
+    seen: list[str] = []
+    for group in (w.group(topic, "a", start=moment), w.group(topic, "b", start="$")):
+        await w.do(group.create())
+        await w.do(group.seek(moment))
+        member = w.member(group)
+        member.on("*", lambda message: seen.append(message["n"]))
+        await w.do(member.drain())
+    assert seen == ["1", "2"] * 2
+
+
+async def test_a_group_that_begins_some_time_ago_gets_what_came_since(w: World) -> None:
+    topic = w.topic()
+    w.raw.xadd(topic.name, {"type": "x", "n": "old"}, id="1700000000000-0")
+    await w.do(topic.publish("x", n="new"))
+    group, seen = w.group(topic, start=timedelta(minutes=5)), []
+    await w.do(group.create())
+    member = w.member(group)
+    member.on("*", lambda message: seen.append(message["n"]))
+    await w.do(member.drain())
+    assert seen == ["new"]

@@ -152,7 +152,7 @@ async def test_json_carries_nested_payloads(w: World, data: Any) -> None:
     group = w.group(w.topic(codec=JSONCodec()))
     await w.do(group.topic.publish_many([("t", data)]))
     message = await only(w, w.member(group))
-    assert message.data == (data if data is not None else {})
+    assert message.data == data
 
 
 async def test_json_data_and_fields_are_published_together(w: World) -> None:
@@ -339,3 +339,10 @@ async def test_deliveries_and_claimed_tell_of_an_earlier_life(w: World) -> None:
     (message,) = await w.do(w.member(group, "me").read(1, timeout=5))
     assert (message.deliveries, message.claimed) == (2, True)
     message.ack()
+
+
+async def test_json_can_say_nothing(w: World) -> None:
+    topic = w.topic(codec=JSONCodec())
+    await w.do(topic.publish("x"))
+    await w.do(topic.publish_many([("x", None), ("x", {}), ("x", [])]))
+    assert [message.data async for message in w.each(topic.replay())] == [None, None, {}, []]

@@ -1,0 +1,88 @@
+"""Stopping takes effect at once, also where a read waits, and nothing that was read is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from streamio import GroupFull
+
+from ..world import World
+
+pytestmark = pytest.mark.asyncio
+
+
+async def blocked(w: World, member: Any) -> Any:
+    """The member's listening, once its read waits on the server."""
+    future = w.start(member.connect_and_listen)
+    await w.until(lambda: member._hand.blocked and member._hand.number)
+    return future
+
+
+async def test_stop_ends_a_read_that_waits(w: World) -> None:
+    member = w.member(block=30)
+    member.on("*", lambda message: None)
+    future = await blocked(w, member)
+    began = time.monotonic()
+    member.stop()
+    await asyncio.wait_for(future, 10)
+    assert time.monotonic() - began < 2
+
+
+async def test_pause_ends_a_read_that_waits(w: World) -> None:
+    member, seen = w.member(block=30), []
+    member.on("*", seen.append)
+    future = await blocked(w, member)
+    member.pause()
+    await w.until(lambda: not member._hand.blocked)
+    await w.do(member.group.topic.publish("x"))
+    member.resume()
+    await w.until(lambda: seen)
+    member.stop()
+    await asyncio.wait_for(future, 10)
+
+
+@pytest.mark.slow
+async def test_an_entry_that_comes_as_the_member_stops_is_handled_or_left_for_another(w: World) -> None:
+    group, seen = w.group(), []
+    for round in range(40):
+        member = w.member(group, block=30)
+        member.on("*", lambda message: seen.append(message["i"]))
+        future = await blocked(w, member)
+        written = w.start(lambda: group.topic.publish("x", i=round))
+        member.stop()
+        await asyncio.wait_for(asyncio.gather(future, written), 10)
+        await w.do(member.close())
+    last = w.member(group)
+    last.on("*", lambda message: seen.append(message["i"]))
+    await w.do(last.drain())
+    assert sorted(map(int, seen)) == list(range(40))
+
+
+@pytest.mark.slow
+async def test_a_member_keeps_its_place_while_its_handler_runs(w: World) -> None:
+    group = w.group(max=1, lease=0.3)
+    member, began = w.member(group), []
+
+    def handler(message: Any) -> Any:
+        began.append(time.monotonic())
+        return asyncio.sleep(1.2) if w.asyncio else time.sleep(1.2)
+
+    member.on("*", handler)
+    await w.do(group.topic.publish_many([("x", {"i": i}) for i in range(2)]))
+    async with w.listening(member):
+        await w.until(lambda: began and time.monotonic() - began[0] > 0.9)
+        other = w.member(group)
+        with pytest.raises(GroupFull):
+            await w.do(other.connect())
+        await w.until(lambda: len(began) == 2)
+    assert w.pending(group) == []
+
+
+async def test_a_member_that_has_only_connected_counts_as_alive(w: World) -> None:
+    member = w.member(id="me")
+    await w.do(member.connect())
+    assert [each.name for each in await w.do(member.group.consumers())] == ["me"]
