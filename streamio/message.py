@@ -73,14 +73,14 @@ class Message:
             return data
         flat = self._flat
         text = "".join(flat)
-        if self._hand.is_flat and text.isascii() and "header:" not in text:  # most entries: no header, nothing to look at twice
-            pairs = iter(flat)
-            data = dict(zip(pairs, pairs))
+        if self._hand.is_flat and text.isascii() and "header:" not in text and "trace" not in text:  # nothing but the type is apart
+            data, words = {}, iter(flat)
+            for name in words:
+                data[name] = next(words)
             data.pop("type", None)
-            if "traceparent" not in data and "tracestate" not in data:
-                self._data = data
-                return data
-        data = self._data = self._hand.codec.decode(payload_of(self.fields))
+        else:
+            data = self._hand.codec.decode(payload_of(self.fields))
+        self._data = data
         return data
 
     @property

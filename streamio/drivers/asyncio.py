@@ -19,6 +19,7 @@ from redis.exceptions import ConnectionError, RedisClusterException, ResponseErr
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
+from .packing import packed
 from .source import Source, addressed
 
 BROKEN = (ConnectionError, TimeoutError, OSError)
@@ -159,7 +160,7 @@ class Asyncio:
         if connection is None:
             connection = await self.connect(line)
         try:
-            await connection.send_packed_command(connection.pack_commands(commands))
+            await connection.send_packed_command(packed(commands))
         except BaseException:
             await self.drop(line)
             raise
@@ -196,7 +197,7 @@ class Asyncio:
         connection = await self.free_connection(free, patience)
         replies: list[Any] = []
         try:
-            await connection.send_packed_command(connection.pack_commands(commands))
+            await connection.send_packed_command(packed(commands))
             for _ in commands:
                 replies.append(await reply_of(connection))
         except BROKEN as error:

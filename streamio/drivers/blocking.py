@@ -18,6 +18,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
+from .packing import packed
 from .source import Source, addressed
 
 BROKEN = (ConnectionError, TimeoutError, OSError)
@@ -127,7 +128,7 @@ class Blocking:
         if connection is None:
             connection = self.connect(line)
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command(packed(commands))
         except BaseException:
             self.drop(line)
             raise
@@ -164,7 +165,7 @@ class Blocking:
         connection = self.free_connection(free, patience)
         replies: list[Any] = []
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command(packed(commands))
             for _ in commands:
                 replies.append(reply_of(connection))
         except BROKEN as error:

@@ -206,12 +206,12 @@ class Hand:
     def take_acks(self) -> list[str]:
         """The acknowledgements noted so far: they are the caller's now."""
         self.writers += 1
-        taken, acks = [], self.acks
+        taken: list[str] = []
         try:
-            while True:
-                taken.append(acks.popleft())
+            taken.extend(iter(self.acks.popleft, None))  # one step for each: what another writer takes meanwhile is not here
         except IndexError:
             return taken
+        return taken
 
     def take_notes(self) -> list[Note]:
         """The other notes so far: they are the caller's now."""

@@ -28,6 +28,7 @@ class Watch:
     def __init__(self) -> None:
         self.noted_at: float | None = None
         self.writers = -1
+        self.lively = False  # whether anybody else took notes since the last turn
         self.renewed_at = 0.0
         self.kept_at = 0.0  # when the member's place and its long waits were last renewed
 
@@ -52,7 +53,8 @@ def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
 
 def is_late(hand: Hand, watch: Watch, now: float) -> bool:
     """Whether notes have waited for 50 ms. They have not while somebody else takes them."""
-    if hand.writers != watch.writers or not (hand.acks or hand.notes):
+    watch.lively = hand.writers != watch.writers
+    if watch.lively or not (hand.acks or hand.notes):
         watch.writers, watch.noted_at = hand.writers, None
     if not hand.acks and not hand.notes:
         return False
@@ -92,7 +94,7 @@ def letting_go(hand: Hand) -> Exchange[None]:
 
 def rest(hand: Hand, watch: Watch, now: float) -> float | None:
     """Seconds until something is due."""
-    ends = []
+    ends = [now + SOON] if watch.lively else []  # awake while there is traffic, so that nobody has to ring at each batch
     if hand.acks or hand.notes:
         ends.append((now if watch.noted_at is None else watch.noted_at) + SOON)
     if is_pending(hand):

@@ -159,9 +159,7 @@ KINDS: dict[str, Callable[[World, Hub], Any]] = {
     "tls": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.tls_port, ssl=True, ssl_ca_certs=s.ca),
     "tls url": lambda w, s: room(w).Redis.from_url(f"rediss://127.0.0.1:{s.tls_port}", ssl_ca_certs=s.ca, ssl_min_version=ssl.TLSVersion.TLSv1_3),
     "user": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, username="eve", password="secret"),
-    "credentials": lambda w, s: room(w).Redis(
-        host="127.0.0.1", port=s.port, credential_provider=UsernamePasswordCredentialProvider("eve", "secret")
-    ),
+    "credentials": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, credential_provider=UsernamePasswordCredentialProvider("eve", "secret")),
     "client name": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, client_name="billing"),
     "database": lambda w, s: room(w).Redis(host="127.0.0.1", port=s.port, db=1),
 }

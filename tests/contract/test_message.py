@@ -290,7 +290,7 @@ async def test_a_block_that_raises_asks_for_another_try(w: World) -> None:
     group = w.group(retry=RetryPolicy(backoff=(0, 0)))
     await w.do(group.topic.publish("t"))
     member = w.member(group)
-    with pytest.raises(OSError, match="disk"), (await only(w, member)):
+    with pytest.raises(OSError, match="disk"), await only(w, member):
         raise OSError("disk")
     (again,) = await w.do(member.read(1, timeout=5))
     assert again.deliveries == 2

@@ -36,7 +36,7 @@ DROPPED = {
 }
 # Overridden methods that pyee calls.
 CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error"}
-THIRD = {"redis", "pyee", "fakeredis"}
+THIRD = {"redis", "hiredis", "pyee", "fakeredis"}  # hiredis comes as redis[hiredis]
 
 
 def size(function: Function) -> int:
