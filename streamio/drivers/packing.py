@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from hiredis import pack_command
+import hiredis
 
 from ..effects import Words
+
+pack_command: Any = hiredis.pack_command  # its own types know tuples of one word only
 
 
 def packed(commands: Sequence[Words]) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,11 +49,11 @@ async def test_pause_ends_a_read_that_waits(w: World) -> None:
 @pytest.mark.slow
 async def test_an_entry_that_comes_as_the_member_stops_is_handled_or_left_for_another(w: World) -> None:
     group, seen = w.group(), []
-    for round in range(40):
+    for number in range(40):
         member = w.member(group, block=30)
         member.on("*", lambda message: seen.append(message["i"]))
         future = await blocked(w, member)
-        written = w.start(lambda: group.topic.publish("x", i=round))
+        written = w.start(partial(group.topic.publish, "x", i=number))
         member.stop()
         await asyncio.wait_for(asyncio.gather(future, written), 10)
         await w.do(member.close())
