@@ -21,7 +21,7 @@ def work(name: str) -> int:
     @member.on("order.placed")
     def charge(message: Message) -> None:  # returned: acknowledged. raised: tried again later
         time.sleep(0.01)  # the bank thinks
-        print(f"{name:>5} charged {message['customer']} {message['amount']} €")
+        print(f"{name:>5} charged {message['customer']} {message['amount']} €\n", end="")
 
     return member.drain()  # a service calls `connect_and_listen()`, which goes on until `stop()`
 

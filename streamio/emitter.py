@@ -205,4 +205,4 @@ class Lifecycle(EventEmitter):
     def _emit_handle_potential_error(self, event: str, error: Any) -> None:
         """An `error` that nobody listens to is logged, not raised."""
         if event == "error":
-            log.error("%s: %s", error.member, error.error, exc_info=error.error)
+            log.error("%s: %s (%s)", error.member, error.error, error.reason)

@@ -86,13 +86,18 @@ class Asyncio:
         self.settle_on_loop()
         step: Any = exchange.send
         came: Any = None
+        task = asyncio.current_task()
+        cancels = task.cancelling() if task is not None else 0
         try:
             while True:
                 effect = step(came)
                 try:
                     step, came = exchange.send, await self.perform(effect)
+                    if task is not None and task.cancelling() > cancels:
+                        raise asyncio.CancelledError  # redis-py's connect() swallowed it (8.1), or wait_for did (Python 3.11)
                 except BaseException as error:
                     step, came = exchange.throw, error
+                    cancels = task.cancelling() if task is not None else 0
         except StopIteration as done:
             result: R = done.value
             return result

@@ -229,6 +229,8 @@ class Keeper:
             except (RedisError, StreamioError) as error:
                 self.driver.perform(Emit(hand.event("error", error=error, reason="keeper")))
                 pause, attempt = backoff(attempt, 0.5), attempt + 1
+            if hand.finished:
+                break
             hand.asleep = pause is None or pause > SOON
             if hand.asleep and (hand.acks or hand.notes):  # noted while this turn ended
                 pause = SOON

@@ -127,32 +127,41 @@ def rights(hand: Hand) -> list[Words]:
 
 
 def leaving(hand: Hand) -> Exchange[None]:
-    """Settle all, let wait what was not started, and remove the own record where nothing is pending. A few attempts, then the leases speak."""
-    for attempt in range(3):
+    """Settle all, let wait what was not started, and remove the own record where nothing is pending.
+
+    Where the server is away and something is to be settled, it is tried for `grace` seconds; after that the leases speak.
+    """
+    began: float = yield Now()
+    attempt = 0
+    while True:
         try:
             yield from parting(hand)
-            return
+            if not hand.flying:
+                return
         except BROKEN as error:
             hand.forget_owed()
             yield Drop(hand.reading)
-            if not (hand.acks or hand.notes or hand.fresh or hand.taken):
-                return
-            if attempt == 2:
+            if attempt and not is_owing(hand):
+                return  # the second time: the first one may only have found the line down
+            if (yield Now()) - began >= hand.settings.grace:
                 yield Emit(hand.event("error", error=error, reason="the server was not there to settle with"))
-            else:
-                yield Rest(backoff(attempt, 1.0))
-        except (ResponseError, SetupError) as error:
-            if is_lost(error):
                 return
-            yield Emit(hand.event("error", error=error, reason="the server refused while leaving"))
+        except (ResponseError, SetupError) as error:
+            if not is_lost(error):
+                yield Emit(hand.event("error", error=error, reason="the server refused while leaving"))
             return
+        yield Rest(min(1.0, backoff(attempt, 1.0)) if is_owing(hand) else 0.0)
+        attempt += 1
+
+
+def is_owing(hand: Hand) -> bool:
+    """Whether the server is still to be told something that would otherwise run again, or later."""
+    return bool(hand.acks or hand.notes or hand.flying or hand.fresh or hand.taken)
 
 
 def parting(hand: Hand) -> Exchange[None]:
     """As `leaving`, once."""
     s = hand.settings
-    if hand.reading.connection is None and not (hand.acks or hand.notes or hand.fresh or hand.taken or hand.seated):
-        return
     yield from collecting(hand)
     giving_back(hand)
     yield from sending(hand, hand.reading)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from streamio import GroupFull
 
+from ..servers import RedisServer
 from ..world import World
 
 pytestmark = pytest.mark.asyncio
@@ -87,3 +90,72 @@ async def test_a_member_that_has_only_connected_counts_as_alive(w: World) -> Non
     member = w.member(id="me")
     await w.do(member.connect())
     assert [each.name for each in await w.do(member.group.consumers())] == ["me"]
+
+
+@pytest.mark.parametrize("w", ["asyncio-real"], indirect=True)
+async def test_a_member_that_is_cancelled_while_it_connects_ends(w: World) -> None:
+    group = w.group()
+    for number in range(60):
+        member = w.member(group)
+        member.on("*", lambda message: None)
+        task = asyncio.ensure_future(member.connect_and_listen())
+        for _ in range(number):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        assert done and task.cancelled(), f"cancelled after {number} turns of the loop"
+
+
+@pytest.mark.parametrize("w", ["blocking-real", "asyncio-real"], indirect=True)
+async def test_a_cancelled_or_interrupted_member_leaves_no_record(w: World) -> None:
+    member = w.member(id="me")
+    member.on("*", lambda message: None)
+    if w.asyncio:
+        future = await blocked(w, member)
+        future.cancel()
+        await asyncio.wait({future})
+    else:
+        await w.do(member.connect())
+        member._driver.drop(member._hand.reading)  # as an interrupt in the middle of a read leaves it
+    await w.do(member.close())
+    assert w.raw.xinfo_consumers(member.group.topic.name, "group") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colour", ["blocking", "asyncio"])
+async def test_stop_while_the_server_is_away_settles_when_it_is_back(colour: str) -> None:
+    server = RedisServer("appendonly yes", "appendfsync always").start()
+    w = World(colour, server.port)
+    group, seen = w.group(lease=30), []
+    member = w.member(group, concurrency=3)
+
+    def handler(message: Any) -> Any:
+        seen.append(message.id)
+        return asyncio.sleep(0.3) if w.asyncio else time.sleep(0.3)
+
+    member.on("*", handler)
+    await w.do(group.topic.publish_many([("x", {"i": i}) for i in range(3)]))
+    future = w.start(member.connect_and_listen)
+    await w.until(lambda: len(seen) == 3)
+    server.kill()
+    member.stop()
+    await asyncio.sleep(0.6)
+    server.start()
+    await asyncio.wait_for(future, 20)
+    assert w.pending(group) == []
+    assert len(seen) == 3
+    await w.close()
+    server.remove()
+
+
+@pytest.mark.parametrize("w", ["blocking-embedded", "blocking-real"], indirect=True)
+async def test_members_that_are_dropped_leave_no_threads(w: World) -> None:
+    group = w.group()
+    await w.do(group.topic.publish_many([("x", {"i": i}) for i in range(20)]))
+    for _ in range(10):
+        member = group.member(block=0.1)
+        for message in member.read(1, timeout=1):
+            message.ack()
+    del member, message
+    gc.collect()
+    await w.until(lambda: not [thread for thread in threading.enumerate() if "streamio-keeper" in thread.name])
