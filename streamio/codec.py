@@ -103,6 +103,8 @@ class JSONCodec:
     cannot_fail = False
 
     def __init__(self, field: str = "data") -> None:
+        if not isinstance(field, str) or not field:
+            raise TypeError(f"field must be a str and not empty, not {field!r}")
         self.field = encoded(field, field)
         if is_reserved(self.field):
             raise ValueError(f"field {field!r} cannot hold the data: it is the place of the entry's type or of a header")

@@ -45,6 +45,8 @@ class operation(Generic[P, R]):
     def __init__(self, exchange: Callable[Concatenate[Any, P], Exchange[R]]) -> None:
         self.exchange = exchange
         self.__doc__ = exchange.__doc__
+        gives = str(exchange.__annotations__.get("return", ""))
+        exchange.__annotations__["return"] = gives.removeprefix("Exchange[").removesuffix("]")  # what help() and signature() tell
 
     def __set_name__(self, owner: Any, name: str) -> None:
         self.name = name
@@ -62,14 +64,14 @@ class operation(Generic[P, R]):
             async def awaited(*args: Any, **kwargs: Any) -> Any:
                 return await driver.run(exchange(obj, *args, **kwargs))
 
-            return functools.wraps(exchange)(awaited)
+            return functools.wraps(exchange.__get__(obj))(awaited)
 
         def blocking(*args: Any, **kwargs: Any) -> Any:
             if is_awaited(sys._getframe(1)):
                 wrong(obj, f"await ….{self.name}()", f"….{self.name}()")
             return driver.run(exchange(obj, *args, **kwargs))
 
-        return functools.wraps(exchange)(blocking)
+        return functools.wraps(exchange.__get__(obj))(blocking)
 
 
 def wrong(obj: Any, used: str, right: str) -> NoReturn:

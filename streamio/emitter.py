@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from inspect import iscoroutinefunction
 from threading import RLock
 from typing import Any
 from weakref import WeakSet
@@ -186,6 +187,10 @@ class Lifecycle(EventEmitter):
     def _add_event_handler(self, event: str, k: Listener, v: Listener) -> None:
         if event not in EVENTS:
             raise ValueError(f"{event!r} is no lifecycle event; there are {', '.join(sorted(EVENTS))}")
+        if not callable(k):
+            raise TypeError(f"the listener for {event!r} must be callable, not {k!r}")
+        if self.start is None and iscoroutinefunction(k):
+            raise TypeError(f"{k!r} is a coroutine function, and this member belongs to a blocking client: use a plain `def`")
         with self._lock:
             self._events.setdefault(event, OrderedDict())[k] = v
         self.watched = self.watched or event in ("started", "succeeded")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured
+from .drivers.tasks import finished
 from .drivers.workers import refuse_awaitable
 from .emitter import Handlers, Listener
 from .message import Message
@@ -33,7 +34,13 @@ class InThread:
         self.function = function
 
     def __call__(self, message: Message) -> Any:
-        return asyncio.to_thread(self.function, message)
+        return asyncio.to_thread(self.called, message)
+
+    def called(self, message: Message) -> None:
+        """In the thread: an awaitable would be awaited by nobody."""
+        result = self.function(message)
+        if result is not None:
+            refuse_awaitable(result, self.function)
 
 
 class Emitting(Handlers, Coloured[C]):
@@ -102,13 +109,15 @@ class Emitting(Handlers, Coloured[C]):
         async def all_asyncio(message: Message) -> None:
             for listener in listeners:
                 result = listener(message)
-                if result is not None and hasattr(result, "__await__"):
-                    await result
+                if result is not None:
+                    await finished(result, listener)
 
         return all_asyncio if self._is_asyncio else all_blocking
 
     def _check(self, event: str, function: Listener) -> None:
         super()._check(event, function)
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function!r} is a generator function (it has a yield): as a listener its body would never run")
         called = getattr(type(function), "__call__", None)  # noqa: B004  (an object whose call is a coroutine function)
         if not self._is_asyncio and (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)):
             raise TypeError(

@@ -23,12 +23,12 @@ class Entries(Coloured[C], Generic[C, T]):
 
     def __iter__(self: Entries[Blocking, T]) -> Iterator[T]:
         if self._driver.asyncio:
-            wrong(self, f"for … in {self._what}", f"async for … in {self._what}")
+            wrong(self, "for", "async for")
         return self._blocking()
 
     def __aiter__(self: Entries[Asyncio, T]) -> AsyncIterator[T]:
         if not self._driver.asyncio:
-            wrong(self, f"async for … in {self._what}", f"for … in {self._what}")
+            wrong(self, "async for", "for")
         return self._asyncio()
 
     def _blocking(self) -> Iterator[T]:

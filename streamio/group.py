@@ -147,6 +147,8 @@ class ConsumerGroupTopic(Emitting[C]):
         count = self.min if members is None else members
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(f"members must be a whole number, 1 or more, not {members!r}")
+        if self.max is not None and count > self.max:
+            raise ValueError(f"members={count} must not be greater than max={self.max}")
         if not self.any_listener():
             raise ValueError(f"nothing listens on group {self.name!r}: add a handler with on(type, fn) before connect_and_listen()")
         pool = [self.member() for _ in range(count)]

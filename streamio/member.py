@@ -68,6 +68,8 @@ class ConsumerGroupMember(Membership[C]):
         options = {
             "concurrency": concurrency, "prefetch": prefetch, "block": block, "ack": ack, "grace": grace, "connect_timeout": connect_timeout,
         }  # fmt: skip
+        if handlers is not None and not isinstance(handlers, Mapping):
+            raise TypeError(f"handlers must be a mapping of types to handlers, not {handlers!r}")
         super().__init__(topic, group_member_id, options)
         for event, handler in dict(handlers or {}).items():
             self._add_event_handler(event, handler, handler)

@@ -126,8 +126,12 @@ class Message:
 
         return self._settles(note)
 
-    def bury(self, reason: str = "buried") -> bool:
-        """Put the entry into the group's dead letters. False where the message was settled before."""
+    def bury(self, reason: str | Exception = "buried") -> bool:
+        """Put the entry into the group's dead letters, with a reason in words or an exception. False where the message was settled before."""
+        if isinstance(reason, Exception):
+            return self._settles(lambda hand: hand.bury(self, "buried", reason))
+        if not isinstance(reason, str):
+            raise TypeError(f"reason must be a str or an exception, not {reason!r}")
         return self._settles(lambda hand: hand.bury(self, reason))
 
     def _is_open(self) -> bool:

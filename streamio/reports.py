@@ -31,7 +31,7 @@ class GroupInfo:
     pending         entries delivered and not acknowledged yet, those that wait included
     waiting         those of them that are in nobody's hand: retries, nacks and what was given back
     lag             entries not delivered yet; None where the server does not know
-    short           how many members are missing to the group's `min`
+    short           how many members are missing to the group's `min`; None where `min` is not known (`topic.groups()`)
     """
 
     name: str
@@ -42,7 +42,7 @@ class GroupInfo:
     last_delivered_id: str
     entries_read: int | None
     lag: int | None
-    short: int
+    short: int | None
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ class Topic(Coloured[C]):
         """
         limits = [name for name, value in (("maxlen", maxlen), ("max_age", max_age), ("minid", minid)) if value is not None]
         if len(limits) > 1 or not (limits or acked):
-            raise ValueError(f"trim takes one of maxlen, max_age and minid, not {' and '.join(limits) or 'none'} (or acked=True alone)")
+            raise ValueError(f"trim takes one of maxlen, max_age and minid, not {' and '.join(limits) or 'none'} (with acked=True: one or none)")
         if isinstance(ignore, str):
             raise TypeError(f"ignore must be a list of group names, not {ignore!r}")
         now: float = yield Now(wall=True)
@@ -261,6 +261,7 @@ class Topic(Coloured[C]):
     def close(self) -> Exchange[None]:
         """Close the topic's own connections (and the client, where the topic made it from a URL). The caller's client stays open."""
         self._closed = True
+        self._driver.source.closed = True
         yield Do(self._driver.close)
         if self._owned is not None:
             self._owned.close()

@@ -138,11 +138,17 @@ class SentinelGroup:
         """Let the replica become the master, and demote the old one as a sentinel does: it takes 10 s to come to that by itself."""
         with self.sentinel.client() as sentinel, self.master.client(protocol=2) as old:
             wait_until(lambda: is_copied(old.info("replication")))
-            wait_until(lambda: sentinel.execute_command("SENTINEL", "FAILOVER", self.name))
-            wait_until(lambda: sentinel.sentinel_master(self.name)["port"] == self.replica.port)
+            wait_until(lambda: self.is_over(sentinel), 45)
             old.replicaof("127.0.0.1", self.replica.port)
             old.client_kill_filter(_type="normal", skipme=True)
         self.master, self.replica = self.replica, self.master
+
+    def is_over(self, sentinel: Any) -> bool:
+        """Whether the replica is the master. Asks for it again, because a sentinel may give one up; while one is on, it refuses another."""
+        if sentinel.sentinel_master(self.name)["port"] == self.replica.port:
+            return True
+        sentinel.execute_command("SENTINEL", "FAILOVER", self.name)
+        return False
 
     def replica_is_in_step(self) -> bool:
         """Whether the one follows the other, and the sentinel knows both."""

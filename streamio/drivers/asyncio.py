@@ -198,6 +198,8 @@ class Asyncio:
 
     async def call(self, commands: Any, patience: float) -> list[Any]:
         """Send on a free connection and receive all replies."""
+        if self.source.closed:
+            raise ValueError(f"topic {self.key!r} is closed")
         free = self.pool.setdefault(patience, deque())
         connection = await self.free_connection(free, patience)
         replies: list[Any] = []

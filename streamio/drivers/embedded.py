@@ -12,12 +12,16 @@ from ..errors import SetupError
 from .source import default_url
 
 SCHEME = "memory://"
+SCHEMES = ("redis://", "rediss://", "unix://", SCHEME)
 servers: dict[str, Any] = {}
 
 
 def client_from(url: str | None, asyncio: bool, **options: Any) -> Any:
     """The client for a URL; None: `$REDIS_URL`, else a server on this machine."""
+    named = "client" if url is not None else "$REDIS_URL"
     url = default_url() if url is None else url
+    if not isinstance(url, str) or not url.startswith(SCHEMES):
+        raise ValueError(f"{named} must be a URL that begins with one of {', '.join(SCHEMES)}, not {url!r}")
     if url.startswith(SCHEME):
         return embedded_client(url, asyncio, options)
     return (redis.asyncio.Redis if asyncio else redis.Redis).from_url(url, **options)

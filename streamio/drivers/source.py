@@ -51,6 +51,7 @@ class Source:
 
     def __init__(self, client: Any) -> None:
         self.client = client
+        self.closed = False  # the topic was closed: nothing is called any more
         self.asyncio = is_asyncio(client)
         self.cluster = isinstance(client, (redis.RedisCluster, redis.asyncio.RedisCluster))
         self.known: Any = None  # the class and settings of a cluster's connections, as last found

@@ -22,6 +22,7 @@ from ..protocol.outcomes import failed, succeeded, unhandled
 from ..protocol.reading import BROKEN, next_message
 from ..protocol.recovering import backoff
 from .asyncio import Asyncio
+from .workers import refuse_generator
 
 
 class Tasks:
@@ -87,8 +88,10 @@ class Tasks:
                     continue
                 try:
                     result = call(message)
-                    if result is not None and hasattr(result, "__await__"):
+                    if hasattr(result, "__await__"):  # (`finished`, without a coroutine of its own)
                         await result
+                    elif result is not None:
+                        refuse_generator(result, call)
                 except Exception as error:
                     self.failed(message, error, clock() - began)
                     continue
@@ -171,8 +174,8 @@ class Tasks:
         try:
             for listener in listeners:
                 result = listener(message)
-                if result is not None and hasattr(result, "__await__"):
-                    await result
+                if result is not None:
+                    await finished(result, listener)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)
             self.failed(message, error, time.monotonic() - began)
@@ -194,6 +197,14 @@ class Tasks:
 
 
 turns: set[asyncio.Task[None]] = set()  # the loop knows its tasks weakly, and of a member that was dropped nobody else knows this one
+
+
+async def finished(result: Any, listener: Any) -> None:
+    """What a listener returned, awaited where it is to be."""
+    if hasattr(result, "__await__"):
+        await result
+    else:
+        refuse_generator(result, listener)
 
 
 class Keeper:

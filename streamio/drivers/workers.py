@@ -189,11 +189,20 @@ class Workers:
 
 
 def refuse_awaitable(result: Any, listener: Any) -> None:
-    """What a plain function returned is dropped, but an awaitable would be work undone."""
+    """What a plain function returned is dropped, but an awaitable or a generator would be work undone."""
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
-        raise TypeError(f"{listener!r} returned an awaitable on a blocking member: use a redis.asyncio client, or a plain function")
+        raise TypeError(
+            f"{listener!r} returned an awaitable where nothing awaits it: use a redis.asyncio client without thread=True, or a plain function"
+        )
+    refuse_generator(result, listener)
+
+
+def refuse_generator(result: Any, listener: Any) -> None:
+    """A generator that a listener returned has not run."""
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(f"{listener!r} is a generator function (it has a yield): its body would never run")
 
 
 class Keeper:

@@ -6,7 +6,7 @@ from redis.exceptions import ResponseError
 
 from ..commands import xgroup_create, xgroup_destroy, xgroup_setid, xinfo_consumers
 from ..effects import Exchange, Line
-from ..errors import GroupInUse
+from ..errors import GroupInUse, SetupError
 from ..keys import WAITING
 from .asking import ask, call, says
 
@@ -66,5 +66,10 @@ def live_members(topic: str, group: str, lease: float) -> Exchange[list[str]]:
 
 
 def seeking(topic: str, group: str, position: str) -> Exchange[None]:
-    """Move the group: it reads next what stands above this id."""
-    yield from call(xgroup_setid(topic, group, position))
+    """Move the group: it reads next what stands above this id. A SetupError where there is no such group."""
+    try:
+        yield from call(xgroup_setid(topic, group, position))
+    except ResponseError as error:
+        if not is_lost(error):
+            raise
+        raise SetupError(f"topic {topic!r} has no consumer group {group!r}") from error

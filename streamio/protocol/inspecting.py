@@ -39,15 +39,16 @@ def topic_info(topic: str) -> Exchange[TopicInfo]:
     )
 
 
-def group_infos(topic: str, least: int = 0, only: str | None = None) -> Exchange[list[GroupInfo]]:
+def group_infos(topic: str, least: int | None = None, only: str | None = None) -> Exchange[list[GroupInfo]]:
     """The facts of all groups, or of one."""
     try:
+        stream = yield from call(xinfo_stream(topic))
         groups = yield from call(xinfo_groups(topic))
         found = []
         for facts in groups:
             if only in (None, facts["name"]):
                 consumers = yield from call(xinfo_consumers(topic, facts["name"]))
-                found.append(group_info(topic, facts, consumers, least))
+                found.append(group_info(stream, {"topic": topic, **facts}, consumers, least))
     except ResponseError as error:
         if not is_lost(error):
             raise
@@ -55,21 +56,33 @@ def group_infos(topic: str, least: int = 0, only: str | None = None) -> Exchange
     return found
 
 
-def group_info(topic: str, facts: dict[str, Any], consumers: list[ConsumerInfo], least: int) -> GroupInfo:
+def group_info(stream: dict[str, Any], facts: dict[str, Any], consumers: list[ConsumerInfo], least: int | None) -> GroupInfo:
     """One group's facts; the parking consumer is none of its members."""
     waiting = sum(each.pending for each in consumers if each.name == WAITING)
     members = sum(1 for each in consumers if each.name != WAITING)
     return GroupInfo(
         name=facts["name"],
-        topic=topic,
+        topic=facts["topic"],
         consumers=members,
         pending=facts["pending"],
         waiting=waiting,
         last_delivered_id=facts["last-delivered-id"],
         entries_read=facts.get("entries-read"),
-        lag=facts.get("lag"),
-        short=max(0, least - members),
+        lag=lag_of(stream, facts),
+        short=None if least is None else max(0, least - members),
     )
+
+
+def lag_of(stream: dict[str, Any], facts: dict[str, Any]) -> int | None:
+    """How many entries the group has not got yet; None where that is not known.
+
+    The server's own figure counts what was trimmed unread as still to come (redis-server 7.0.15): nothing is to come at the end of the stream, and a
+    lag of more entries than there are is none.
+    """
+    if facts["last-delivered-id"] == stream["last-generated-id"]:
+        return 0
+    lag: int | None = facts.get("lag")
+    return lag if lag is None or lag <= stream["length"] else None
 
 
 def one_group(topic: str, group: str, least: int) -> Exchange[GroupInfo]:

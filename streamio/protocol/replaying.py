@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from ..commands import Entry, xinfo_stream, xrange, xread
 from ..effects import Exchange, Now
-from ..ids import FIRST, NEW, Position, from_moment, position
+from ..ids import FIRST, LARGEST, NEW, Position, from_moment, join, position
 from .asking import call
 from .groups import is_lost
 
@@ -49,6 +49,8 @@ class History:
         self.range = (self.range[0], edge) if self.reverse else (edge, self.range[1])
         if self.left is not None:
             self.left -= len(found)
+        if found[-1][0] == (join(0, 0) if self.reverse else join(LARGEST, LARGEST)):
+            self.left = 0  # there is no id beyond
 
 
 class Tail:
