@@ -40,7 +40,7 @@ class InThread:
         """In the thread: an awaitable would be awaited by nobody."""
         result = self.function(message)
         if result is not None:
-            refuse_awaitable(result, self.function)
+            refuse_awaitable(result, self.function, "in a thread, where nothing awaits it: leave thread=True out")
 
 
 class Emitting(Handlers, Coloured[C]):

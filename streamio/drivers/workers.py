@@ -188,14 +188,15 @@ class Workers:
             self.lifecycle.tell(retrying)
 
 
-def refuse_awaitable(result: Any, listener: Any) -> None:
+BLOCKING = "on a blocking member: use a redis.asyncio client, or a plain function"
+
+
+def refuse_awaitable(result: Any, listener: Any, where: str = BLOCKING) -> None:
     """What a plain function returned is dropped, but an awaitable or a generator would be work undone."""
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
-        raise TypeError(
-            f"{listener!r} returned an awaitable where nothing awaits it: use a redis.asyncio client without thread=True, or a plain function"
-        )
+        raise TypeError(f"{listener!r} returned an awaitable {where}")
     refuse_generator(result, listener)
 
 

@@ -104,13 +104,6 @@ async def test_seeking_back_delivers_again_and_keeps_what_is_pending(w: World) -
     assert await first(w, group) == "1000-0"
 
 
-async def test_seeking_a_group_that_does_not_exist_is_an_error_of_the_server(w: World) -> None:
-    from redis import ResponseError
-
-    with pytest.raises(ResponseError):
-        await w.do(w.group().seek("0"))
-
-
 async def test_destroy_tells_whether_there_was_a_group(w: World) -> None:
     group = w.group()
     assert await w.do(group.destroy()) is False
