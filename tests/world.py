@@ -56,7 +56,7 @@ class World:
         return topic
 
     def group(self, topic: Any = None, name: str = "group", **options: Any) -> Any:
-        """A group of the topic (None: of a new one); looks for silent members at each turn of 0.1 s."""
+        """A group of the topic (None: of a new one)."""
         return ConsumerGroupTopic(self.topic() if topic is None else topic, name, **options)
 
     def member(self, group: Any = None, id: str | None = None, **options: Any) -> Any:

@@ -23,7 +23,7 @@ def renewing(hand: Hand, line: Line) -> Exchange[set[str]]:
 
 
 def dropping(hand: Hand, mine: set[str]) -> Exchange[None]:
-    """Drop what waits in hand and is not mine any more, unstarted (rule R2)."""
+    """Drop what waits in hand and is not mine any more, unstarted."""
     gone = [message for message in (*hand.taken, *hand.fresh) if message.id not in mine]
     for message in gone:
         (hand.taken if message in hand.taken else hand.fresh).remove(message)

@@ -1,12 +1,12 @@
 """The next message: the heart of every loop. `next_message` is short-lived; what lasts is in `Hand`.
 
-In one turn, in this order, each only where it is due (rule R5): settle, count starts, own entries, waiting entries, claims, read.
+In one turn, in this order, each only where it is due: settle, count starts, own entries, waiting entries, claims, read.
 
 * Overlap: behind a full batch that is expected to be over in less than 50 ms, the next read is written before the batch is handled, together
   with the acknowledgements of the one before. The server fetches while Python handles.
 * Otherwise: handle, then acknowledgements and a blocking read in one write.
 * A blocking read lasts until the next timer at most, and a third of a lease at most.
-* Flags are looked at after every turn; a read is never cancelled (rule R4).
+* Flags are looked at after every turn; a read is never cancelled.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def picking(hand: Hand) -> Exchange[Any]:
 
 
 def verifying(hand: Hand, now: float) -> Exchange[None]:
-    """No renewal for a lease (the process was frozen): what is not mine any more is dropped unstarted (rule R2)."""
+    """No renewal for a lease (the process was frozen): what is not mine any more is dropped unstarted."""
     yield from collecting(hand)
     mine = yield from renewing(hand, hand.reading)
     hand.renewed_at = now

@@ -1,6 +1,6 @@
 """Settlements on their way to the server: acknowledgements in one XACK, entries that wait in one script, dead letters one by one.
 
-Rule R1: a note is taken by one writer, and goes back when its write or its reply fails. `XACK` answering 0 is success.
+A note is taken by one writer, and goes back when its write or its reply fails. `XACK` answering 0 is success.
 """
 
 from __future__ import annotations

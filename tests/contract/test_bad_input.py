@@ -402,9 +402,8 @@ async def test_the_wrong_with_names_the_right_one(w: World) -> None:
                     pass
 
 
+@pytest.mark.parametrize("w", ["blocking-embedded", "blocking-real"], indirect=True)
 async def test_awaiting_a_blocking_operation_is_refused_before_it_runs(w: World) -> None:
-    if w.asyncio:
-        return
     topic = w.topic()
     with pytest.raises(TypeError, match=r"write `….publish\(\)` instead of `await ….publish\(\)`"):
         await topic.publish("t")
@@ -470,9 +469,8 @@ async def test_a_thread_is_for_plain_functions_of_asyncio_objects(w: World) -> N
             member.on("a", handler, thread=True)
 
 
+@pytest.mark.parametrize("w", ["asyncio-embedded", "asyncio-real"], indirect=True)
 async def test_a_topic_of_another_open_event_loop_is_refused(w: World) -> None:
-    if not w.asyncio:
-        return
     topic = w.topic()
     await topic.publish("t")
     with pytest.raises(RuntimeError, match="second event loop"):

@@ -166,9 +166,8 @@ async def test_an_iterable_that_raises_stops_publishing(w: World) -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
+@pytest.mark.parametrize("w", ["asyncio-embedded", "asyncio-real"], indirect=True)
 async def test_an_async_iterable_that_raises_stops_publishing(w: World) -> None:
-    if not w.asyncio:
-        return
     topic = w.topic()
 
     async def items() -> Any:
