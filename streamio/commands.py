@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from .effects import Words
+from .keys import WAITING
 from .reports import ConsumerInfo, PendingEntry
-from .scripts import LEAVE, PARK, RENEW, SEAT, TAKE, Script
+from .scripts import LEAVE, PARK, RENEW, SEAT, SKIPPED, TAKE, Script
 
 R = TypeVar("R")
 Flat = list[str]
 Entry = tuple[str, Flat]
+DEAD_LETTERS = 100_000  # how many a group keeps, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +178,27 @@ def count_start(key: str, group: str, me: str, entry_id: str, deliveries: int) -
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What TAKE gives: the last id it looked at ('' where it saw none), the entries taken as (id, fields, deliveries), the ids that are gone."""
+    """What TAKE gives: the last id it looked at ('' where it saw none), the entries taken as (id, fields, deliveries, idle seconds), the ids that are
+    gone, and how many it looked at."""
 
     last: str
-    entries: list[tuple[str, Flat, int]]
+    entries: list[tuple[str, Flat, int, float]]
     gone: list[str]
+    seen: int
 
 
-def take(key: str, group: str, me: str, source: str, idle: float, start: str, count: int) -> Command[Taken]:
-    """Take pending entries of `source` that have been idle for `idle` seconds, without counting a delivery."""
-    args = (group, me, source, milliseconds(idle), start, str(count))
-    return ran(TAKE, (key,), args, lambda reply: Taken(reply[0], [(e[0], e[1], e[2]) for e in reply[1]], list(reply[2])))
+def take(keys: Words, group: str, me: str, source: str, idle: float, start: str, count: int, most: int | None = None) -> Command[Taken]:
+    """Take pending entries of `source` that have been idle for `idle` seconds, without counting a delivery. `keys`: stream and dead letters.
+
+    `source` "": of whomever but me and the parking consumer, `most` among the next `count` pending ones. What is gone gets a dead letter.
+    """
+    args = (group, me, source, milliseconds(idle), start, str(count), WAITING, str(DEAD_LETTERS), str(most or count))
+    return ran(TAKE, keys, args, lambda reply: Taken(reply[0], [(i, f, n, ms / 1000) for i, f, n, ms in reply[1]], list(reply[2]), reply[3]))
+
+
+def skipped(key: str, group: str, begin: bool = False) -> Command[int]:
+    """How many entries left the stream before the group read them, since this was last asked; `begin`: count from here."""
+    return ran(SKIPPED, (key,), (group, "1" if begin else "0"), int)
 
 
 def renew(key: str, group: str, me: str, start: str) -> Command[list[str]]:

@@ -34,25 +34,55 @@ class Script:
         return ("EVAL", self.body, str(len(keys)), *keys, *args)
 
 
-# keys: stream; args: group, me, from, least idle (ms), first id, how many
-# -> {last id looked at or '', {{id, {field, value, ...}, deliveries, idle ms}, ...}, {id of each entry that is gone, ...}}
+# Comparing ids, and XINFO's flat lists by name: what several bodies begin with.
+COMMON = """
+local function parts(id)
+  local time, sequence = string.match(id, '^(%d+)%-?(%d*)$')
+  return time, sequence == '' and '0' or sequence
+end
+local function less(a, b)
+  local at, as = parts(a)
+  local bt, bs = parts(b)
+  if at ~= bt then return #at < #bt or (#at == #bt and at < bt) end
+  return as ~= bs and (#as < #bs or (#as == #bs and as < bs))
+end
+local function by_name(flat)
+  local facts = {}
+  for i = 1, #flat, 2 do facts[flat[i]] = flat[i + 1] end
+  return facts
+end
+"""
+
+# keys: stream, dead letters; args: group, me, from ('': of any but me and the parking consumer), least idle (ms), first id, how many,
+# parking consumer, maxlen of the dead letters, how many to take
+# -> {last id looked at or '', {{id, {field, value, ...}, deliveries, idle ms}, ...}, {id of each entry that is gone, ...}, how many it looked at}
 TAKE = Script("""
-local key, group, me, from, idle = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local pending = idle == '0' and redis.call('XPENDING', key, group, ARGV[5], '+', ARGV[6], from)
-  or redis.call('XPENDING', key, group, 'IDLE', idle, ARGV[5], '+', ARGV[6], from)
+local key, group, me, from, idle, waiting = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[7]
+local pending
+if from == '' then pending = redis.call('XPENDING', key, group, ARGV[5], '+', ARGV[6])
+elseif idle == '0' then pending = redis.call('XPENDING', key, group, ARGV[5], '+', ARGV[6], from)
+else pending = redis.call('XPENDING', key, group, 'IDLE', idle, ARGV[5], '+', ARGV[6], from) end
+local function mourn(id, owner, deliveries)
+  redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'dead:id', id, 'dead:group', group, 'dead:consumer', owner,
+    'dead:deliveries', deliveries, 'dead:reason', 'missing', 'dead:error', '', 'dead:traceback', '', 'dead:topic', key)
+end
 local last, taken, gone = '', {}, {}
 for _, p in ipairs(pending) do
-  local id, deliveries = p[1], p[4]
+  if #taken == tonumber(ARGV[9]) then break end
+  local id, owner, deliveries = p[1], p[2], p[4]
   last = id
-  local claimed = redis.call('XCLAIM', key, group, me, idle, id, 'RETRYCOUNT', deliveries)
-  if claimed[1] then
-    taken[#taken + 1] = {id, claimed[1][2], deliveries, p[3]}
-  else
-    redis.call('XACK', key, group, id)
-    gone[#gone + 1] = id
+  if from ~= '' or (owner ~= me and owner ~= waiting and p[3] >= tonumber(idle)) then
+    local claimed = redis.call('XCLAIM', key, group, me, idle, id, 'RETRYCOUNT', deliveries)
+    if claimed[1] then
+      taken[#taken + 1] = {id, claimed[1][2], deliveries, p[3]}
+    else
+      mourn(id, owner, deliveries)
+      redis.call('XACK', key, group, id)
+      gone[#gone + 1] = id
+    end
   end
 end
-return {last, taken, gone}
+return {last, taken, gone, #pending}
 """)
 
 # keys: stream; args: group, me, first id -> the ids that are still mine, 1000 at most, each with its idle time at 0 again
@@ -82,14 +112,15 @@ end
 return parked
 """)
 
-# keys: stream, dead letters; args: group, owner, id, maxlen, fields and values of the dead letter -> its id, or '' where the entry is not the owner's
+# keys: stream, dead letters; args: group, owner ('': the entry is gone, nobody's), id, maxlen, fields and values of the dead letter
+# -> its id, or '' where the entry is not the owner's
 BURY = Script("""
 local kind = redis.call('TYPE', KEYS[2])
 kind = kind.ok or kind
 if kind ~= 'none' and kind ~= 'stream' then
   return redis.error_reply('WRONGTYPE the dead letters of this group need the key ' .. KEYS[2] .. ', which holds a ' .. kind)
 end
-if #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then return '' end
+if ARGV[2] ~= '' and #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then return '' end
 local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 return id
@@ -113,27 +144,49 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """)
 
+# keys: stream; args: group, '1': only put the count right, the group has just been made or moved
+# -> how many entries left the stream before the group read them, since this was last asked; 0 where the server does not count (before 7.0), or where
+# this user may not look at groups or set one's count
+SKIPPED = Script(
+    COMMON
+    + """
+local key, name = KEYS[1], ARGV[1]
+local function allowed(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then return nil end
+  return reply
+end
+local stream, groups = allowed('XINFO', 'STREAM', key), allowed('XINFO', 'GROUPS', key)
+if not stream or not groups then return 0 end
+stream = by_name(stream)
+local added, group = stream['entries-added'], nil
+for _, flat in ipairs(groups) do
+  local facts = by_name(flat)
+  if facts['name'] == name then group = facts end
+end
+if not group or not added then return 0 end
+local last, read, first, through = group['last-delivered-id'], group['entries-read'], stream['first-entry'], nil
+if not read and last == '0-0' then read = 0 end
+if last == stream['last-generated-id'] then through = added
+elseif not first or less(last, first[1]) then through = added - stream['length'] end
+if not through or (ARGV[2] ~= '1' and (not read or through <= read)) then return 0 end
+local done = allowed('XGROUP', 'SETID', key, name, last, 'ENTRIESREAD', through)
+return (ARGV[2] == '1' or not done) and 0 or through - read
+"""
+)
+
 # keys: stream; args: 'MINID' | 'MAXLEN' | '', its threshold, '=' | '~', groups to ignore ...
 # -> {entries removed, group that held more back or '', the oldest id it needs}
-TRIM_ACKED = Script("""
+TRIM_ACKED = Script(
+    COMMON
+    + """
 local key, how, limit, exactly = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local ignored = {}
 for i = 4, #ARGV do ignored[ARGV[i]] = true end
-local function parts(id)
-  local time, sequence = string.match(id, '^(%d+)%-?(%d*)$')
-  return time, sequence == '' and '0' or sequence
-end
-local function less(a, b)
-  local at, as = parts(a)
-  local bt, bs = parts(b)
-  if at ~= bt then return #at < #bt or (#at == #bt and at < bt) end
-  return as ~= bs and (#as < #bs or (#as == #bs and as < bs))
-end
 if redis.call('EXISTS', key) == 0 then return {0, '', ''} end
 local floor, holder
 for _, raw in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-  local group = {}
-  for i = 1, #raw, 2 do group[raw[i]] = raw[i + 1] end
+  local group = by_name(raw)
   if not ignored[group['name']] then
     local oldest = redis.call('XPENDING', key, group['name'])[2]
     if not oldest then
@@ -162,4 +215,5 @@ end
 local removed = redis.call('XTRIM', key, 'MINID', exactly, threshold)
 if holder ~= '' and redis.call('XLEN', key) == 0 then holder = '' end
 return {removed, holder, holder == '' and '' or floor}
-""")
+"""
+)

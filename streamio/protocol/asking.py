@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, MovedError, NoScriptError, ResponseError
+from redis.exceptions import AskError, ClusterDownError, ConnectionError, MovedError, NoScriptError, ReadOnlyError, ResponseError, TryAgainError
 
 from ..commands import Command
 from ..effects import Call, Drop, Exchange, Line, Receive, Redirect, Words, Write
@@ -12,6 +12,8 @@ from ..errors import SetupError, Unanswered
 
 R = TypeVar("R")
 MOVES = 5
+PASSING = (AskError, ClusterDownError, ReadOnlyError, TryAgainError)  # moved away; or demoted, which redis-py tells without the word
+STATES = ("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY Redis")
 
 
 def call(command: Command[R], patience: float = 0.0) -> Exchange[R]:
@@ -42,8 +44,12 @@ def sent(words: Words, patience: float = 0.0) -> Exchange[Any]:
 
 
 def ask(line: Line, command: Command[R]) -> Exchange[R]:
-    """What the command gives on this line, which owes nothing."""
-    return command.read(fine((yield from answered(line, command)), command.words))
+    """What the command gives on this line, which owes nothing. A refusal that passes is a lost line: notes go back, and all begins anew."""
+    reply = yield from answered(line, command)
+    if isinstance(reply, ResponseError) and passes(reply):
+        yield Drop(line)
+        raise ConnectionError(str(reply)) from None
+    return command.read(fine(reply, command.words))
 
 
 def answered(line: Line, command: Command[Any]) -> Exchange[Any]:
@@ -83,9 +89,9 @@ def key_of(words: Words) -> str:
 def says(error: BaseException, *words: str) -> bool:
     """Whether an error reply begins with one of these words, behind the prefix that Lua puts before it."""
     text = str(error)
-    return any(text.startswith(word) or f" {word} " in text[:160] for word in words)
+    return any(text.startswith(word) or f" {word} " in text[:160] or f" -{word} " in text[:160] for word in words)
 
 
-def moved(error: BaseException) -> bool:
-    """Whether another node of the cluster has the key now."""
-    return isinstance(error, (MovedError, AskError)) or says(error, "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MASTERDOWN")
+def passes(error: BaseException) -> bool:
+    """Whether the server refused what it, or another node, will take later: so the line is as good as lost."""
+    return isinstance(error, PASSING) or says(error, *STATES)

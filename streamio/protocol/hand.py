@@ -24,6 +24,7 @@ from ..retry import RetryPolicy
 from .prefetch import Prefetch
 
 SOON = 0.05  # seconds a note may wait
+ORPHAN = 365 * 86400.0  # seconds of idle time under the parking consumer that mark an orphan (`taking`)
 
 
 class Delivery(Protocol):
@@ -77,6 +78,11 @@ class Settings:
         return side_key(self.topic, "dead", self.group)
 
     @property
+    def dead_keys(self) -> tuple[str, str]:
+        """The stream and the dead letters, for the scripts that need both."""
+        return self.topic, self.dead_letters
+
+    @property
     def places(self) -> str:
         """The key of the group's member places."""
         return side_key(self.topic, "slots", self.group)
@@ -90,6 +96,7 @@ class Parking:
     delay: float
     deliveries: int
     wanted: bool = True  # whether this member means to look again when it is due
+    orphan: bool = False  # whether it may have killed a process: given back before it started
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,7 @@ class Hand:
         self.trouble: Any = None
         self.own: str | None = None
         self.cursors: dict[str, str] = {}
+        self.stranger = "-"  # from where to look at what nobody renews
         self.renewed_at = self.filled_at = self.poll_at = self.claim_at = 0.0
         self.greeted_at = float("-inf")
         self.number, self.numbered = "", 0  # of the reading line's connection, and for which of its connections
@@ -189,7 +197,7 @@ class Hand:
         """Note that the entry is to wait; whether this settlement was the first."""
         if not closes(message):
             return False
-        self.note(Parking(message.id, delay, deliveries))
+        self.note(Parking(message.id, delay, deliveries, orphan=message.orphan and deliveries == message.before))
         release(message)
         return True
 

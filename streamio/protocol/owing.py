@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, ResponseError
 
 from ..commands import xack
 from ..effects import Exchange, Receive, Words, Write
-from .asking import moved
+from .asking import passes
 from .hand import Hand
 
 Row = tuple[Words, Callable[[Hand, Any, Any], Exchange[None]], Any]
@@ -47,7 +47,7 @@ def acknowledged(hand: Hand, ids: list[str], reply: Any) -> Exchange[None]:
     hand.sent.popleft()
     if isinstance(reply, ResponseError):
         hand.put_back(ids)
-        if moved(reply):
+        if passes(reply):
             raise ConnectionError(str(reply)) from reply
         raise reply
     hand.settled += len(ids)

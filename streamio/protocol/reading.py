@@ -19,14 +19,15 @@ from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
 from .announcing import announcing
-from .asking import ask, moved
+from .asking import ask, passes
+from .claiming import claiming
 from .groups import is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
 from .owing import collecting, writing
 from .recovering import losing_line, recovering, regrouping
 from .settling import sending_notes
-from .taking import claiming, opened, starting, taking_due, taking_own
+from .taking import opened, starting, taking_due, taking_own
 
 BROKEN = (ConnectionError, TimeoutError, OSError)
 
@@ -199,7 +200,7 @@ def waiting(hand: Hand, block: float) -> Exchange[None]:
 def answering(hand: Hand) -> Exchange[None]:
     """What went wrong in the last turn: a lost group is made again, a broken line or a moved key is followed, all else is the user's to see."""
     error, hand.trouble = hand.trouble, None
-    if isinstance(error, BROKEN) or moved(error):
+    if isinstance(error, BROKEN) or passes(error) or says_full(error):
         yield from losing_line(hand, error)
         return
     hand.forget_owed()

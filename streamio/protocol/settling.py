@@ -10,18 +10,17 @@ from collections.abc import Iterable
 
 from redis.exceptions import ResponseError
 
-from ..commands import Command, park, ran, xack
+from ..commands import DEAD_LETTERS, Command, park, ran, xack
 from ..effects import Emit, Exchange, Line, Now
 from ..errors import SetupError
 from ..keys import WAITING
 from ..scripts import BURY
 from .asking import ask
 from .groups import is_lost
-from .hand import Burial, Hand, Note, Parking
+from .hand import ORPHAN, Burial, Hand, Note, Parking
 
 PAGE = 500  # entries in one command
 SLACK = 0.002  # seconds that the server's clock, which counts whole milliseconds, may be behind when a wait ends
-DEAD_LETTERS = 100_000  # how many a group keeps, about
 
 
 def sending(hand: Hand, line: Line) -> Exchange[None]:
@@ -101,7 +100,7 @@ def leading(notes: list[Note]) -> list[Note]:
 def parking(hand: Hand, line: Line, notes: list[Parking]) -> Exchange[None]:
     """Let the entries wait under the parking consumer; a wait longer than the lease is remembered, to be parked again before it ends."""
     s = hand.settings
-    rows = [(note.id, max(0.0, s.lease - note.delay) if note.delay else s.lease + SLACK, "", note.deliveries) for note in notes]
+    rows = [(note.id, idle_of(note, s.lease), "", note.deliveries) for note in notes]
     parked = set((yield from ask(line, park(s.topic, s.group, s.me, WAITING, rows))))
     now: float = yield Now()
     for note in notes:
@@ -109,6 +108,13 @@ def parking(hand: Hand, line: Line, notes: list[Parking]) -> Exchange[None]:
             remember(hand, note, now)
         elif s.ack != "none":
             yield Emit(hand.event("lease_lost", ids=[note.id]))
+
+
+def idle_of(note: Parking, lease: float) -> float:
+    """The idle time with which the entry begins to wait: it is due when that is a lease."""
+    if note.orphan:
+        return ORPHAN
+    return max(0.0, lease - note.delay) if note.delay else lease + SLACK
 
 
 def remember(hand: Hand, note: Parking, now: float) -> None:
@@ -139,7 +145,8 @@ def parking_again(hand: Hand, line: Line, now: float) -> Exchange[None]:
 def burying(hand: Hand, line: Line, note: Burial) -> Exchange[None]:
     """Write the dead letter and acknowledge the entry, in one step, where this member still owns it."""
     s, message = hand.settings, note.message
-    args: list[str | bytes] = [s.group, s.me, message.id, str(DEAD_LETTERS), *dead_letter(hand, note)]
+    owner = "" if note.reason == "missing" else s.me
+    args: list[str | bytes] = [s.group, owner, message.id, str(DEAD_LETTERS), *dead_letter(hand, note)]
     letter = yield from ask(line, ran(BURY, (s.topic, s.dead_letters), args, str))
     name = "buried" if letter else "lease_lost"
     hand.settled += bool(letter)

@@ -4,7 +4,8 @@ The counting rules (a first read counts one, on the server):
 
 1. Taking never counts. A redelivery is counted when it starts, and the server has answered before the handler runs.
 2. Where an entry was found tells what may be thought of it. What waited under the parking consumer failed in order. What was pending
-   under a dead member's name, or under one's own from an earlier life, is an *orphan*: it may have killed its process.
+   under a dead member's name, or under one's own from an earlier life, is an *orphan*: it may have killed its process. One that is given back
+   before it started remains one: it waits with an idle time of a year.
 3. An orphan on its last permitted delivery runs alone. So nobody is buried as poison who did not run alone.
 4. An entry that is found with all its deliveries used is buried: an orphan as `poison`, else as `failed`.
 """
@@ -15,12 +16,12 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..commands import Taken, count_start, take, xinfo_consumers
+from ..commands import Taken, count_start, take
 from ..effects import Emit, Exchange, Now, Rest
 from ..keys import WAITING
 from .asking import ask
 from .groups import is_lost
-from .hand import Hand
+from .hand import ORPHAN, Burial, Hand
 from .owing import collecting, writing
 
 PAGE = 100
@@ -30,8 +31,8 @@ def taking_own(hand: Hand) -> Exchange[None]:
     """The next page of what is pending under my name and not in hand: from an earlier life, or from a reply that was lost."""
     s = hand.settings
     known = hand.known()
-    page: Taken = yield from ask(hand.reading, take(s.topic, s.group, s.me, s.me, 0, hand.own or "-", PAGE))
-    hand.own = f"({page.last}" if len(page.entries) + len(page.gone) == PAGE else None
+    page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, s.me, 0, hand.own or "-", PAGE))
+    hand.own = f"({page.last}" if page.seen == PAGE else None
     yield from adopting(hand, page, known, orphans=True)
 
 
@@ -41,38 +42,10 @@ def taking_due(hand: Hand, now: float) -> Exchange[None]:
     count = room(hand)
     hand.timers = [due for due in hand.timers if due > now]
     hand.poll_at = min([now + s.block, *hand.timers[:1]])
-    page: Taken = yield from ask(hand.reading, take(s.topic, s.group, s.me, WAITING, s.lease, "-", count))
-    if len(page.entries) + len(page.gone) == count:
+    page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, WAITING, s.lease, "-", count))
+    if page.seen == count:
         hand.poll_at = now
     yield from adopting(hand, page, set(), orphans=False)
-
-
-def claiming(hand: Hand, now: float) -> Exchange[None]:
-    """A page of what is pending under the names of silent members. More than a page is taken next time, which is then soon."""
-    s = hand.settings
-    hand.claim_at = now + s.claim_interval
-    count = room(hand)
-    for name in (yield from silent(hand)):
-        start = hand.cursors.pop(name, "-")
-        page: Taken = yield from ask(hand.reading, take(s.topic, s.group, s.me, name, s.lease, start, count))
-        if len(page.entries) + len(page.gone) == count:
-            hand.cursors[name] = f"({page.last}"
-            hand.claim_at = now
-        yield from adopting(hand, page, set(), orphans=True)
-        count -= len(page.entries)
-        if page.entries:
-            hand.claims += len(page.entries)
-            yield Emit(hand.event("claimed", ids=[entry[0] for entry in page.entries], count=len(page.entries), reason=name))
-        if count <= 0:
-            hand.claim_at = now
-            return
-
-
-def silent(hand: Hand) -> Exchange[list[str]]:
-    """The members that said nothing for a lease and have something pending."""
-    s = hand.settings
-    consumers = yield from ask(hand.reading, xinfo_consumers(s.topic, s.group))
-    return [each.name for each in consumers if each.pending and each.idle >= s.lease and each.name not in (s.me, WAITING)]
 
 
 def room(hand: Hand) -> int:
@@ -88,14 +61,15 @@ def adopting(hand: Hand, page: Taken, known: set[str], orphans: bool) -> Exchang
         yield Emit(hand.event("missing", ids=page.gone, count=len(page.gone)))
     if not hand.in_hand:
         hand.renewed_at = yield Now()
-    for entry_id, flat, deliveries in page.entries:
+    for entry_id, flat, deliveries, idle in page.entries:
         if entry_id in known:
             continue
         hand.long.pop(entry_id, None)
-        message = hand.redelivered(entry_id, flat, hand, deliveries, orphans)
+        orphan = orphans or idle >= ORPHAN / 2
+        message = hand.redelivered(entry_id, flat, hand, deliveries, orphan)
         if deliveries >= hand.settings.retry.max_deliveries:
             message.start(deliveries)
-            hand.bury(message, "poison" if orphans else "failed")
+            hand.bury(message, "poison" if orphan else "failed")
         elif opened(hand, message):
             hand.taken.append(message)
 
@@ -156,4 +130,5 @@ def started(hand: Hand, message: Any, reply: Any) -> Exchange[None]:
         message.start(message.before + 1)
     elif message in hand.taken:
         hand.taken.remove(message)
+        hand.note(Burial(message, "missing"))
         yield Emit(hand.event("missing", ids=[message.id], count=1))

@@ -1,0 +1,90 @@
+"""What others left behind, looked for every `claim_interval`, in pages, so that news does not starve:
+
+1. entries of members that said nothing for a lease;
+2. entries of whoever else does not renew: foreign clients that poll and never acknowledge. One page of all that is pending each time;
+3. entries under the member's own name that it does not hold: somebody handed them over;
+4. records of members that are gone and have nothing pending: removed, atomically;
+5. entries that left the stream before the group read them: counted, once for the whole group.
+"""
+
+from __future__ import annotations
+
+from ..commands import Taken, leave, skipped, take, xinfo_consumers
+from ..effects import Emit, Exchange
+from ..keys import WAITING
+from ..reports import ConsumerInfo
+from .asking import ask
+from .hand import Hand
+from .taking import adopting, room
+
+STRANGERS = 500  # pending entries to look at
+RECORDS = 20  # to remove at a time
+
+
+def claiming(hand: Hand, now: float) -> Exchange[None]:
+    """A page of what others left behind. More than a page is taken next time, which is then soon."""
+    s = hand.settings
+    hand.claim_at = now + s.claim_interval
+    consumers: list[ConsumerInfo] = yield from ask(hand.reading, xinfo_consumers(s.topic, s.group))
+    noticing(hand, consumers)
+    others = [each for each in consumers if each.name not in (s.me, WAITING)]
+    yield from sweeping(hand, [each.name for each in others if not each.pending and each.idle >= 2 * s.lease])
+    yield from missing_out(hand)
+    if (yield from claiming_from(hand, [each.name for each in others if each.pending and each.idle >= s.lease])):
+        yield from claiming_strangers(hand, sum(each.pending for each in others))
+    else:
+        hand.claim_at = now
+
+
+def noticing(hand: Hand, consumers: list[ConsumerInfo]) -> None:
+    """Look at the own entries where more are pending under the member's name than it knows of."""
+    mine = sum(each.pending for each in consumers if each.name == hand.settings.me)
+    if mine > len(hand.known()):
+        hand.own = "-"
+
+
+def sweeping(hand: Hand, names: list[str]) -> Exchange[None]:
+    """Remove the records of members that are gone, where nothing is pending under their names."""
+    s = hand.settings
+    for name in names[:RECORDS]:
+        yield from ask(hand.reading, leave(s.topic, s.group, name))
+
+
+def missing_out(hand: Hand) -> Exchange[None]:
+    """Tell how many entries left the stream unread."""
+    count = yield from ask(hand.reading, skipped(hand.settings.topic, hand.settings.group))
+    if count:
+        yield Emit(hand.event("skipped", count=count))
+
+
+def claiming_from(hand: Hand, silent: list[str]) -> Exchange[bool]:
+    """Take from silent members; whether all of their entries were seen."""
+    s, left = hand.settings, room(hand)
+    seen = True
+    for name in silent:
+        page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, name, s.lease, hand.cursors.pop(name, "-"), left))
+        if page.seen == left:
+            hand.cursors[name], seen = f"({page.last}", False
+        yield from claimed(hand, page, name)
+        left -= len(page.entries)
+        if left <= 0:
+            return False
+    return seen
+
+
+def claiming_strangers(hand: Hand, pending: int) -> Exchange[None]:
+    """Take what nobody renews, from a page of all that is pending, where anything is pending under other names."""
+    s = hand.settings
+    if not pending:
+        return
+    page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, "", s.lease, hand.stranger, STRANGERS, room(hand)))
+    hand.stranger = f"({page.last}" if page.last else "-"
+    yield from claimed(hand, page, "")
+
+
+def claimed(hand: Hand, page: Taken, name: str) -> Exchange[None]:
+    """What was taken from a member is in hand."""
+    yield from adopting(hand, page, set(), orphans=True)
+    if page.entries:
+        hand.claims += len(page.entries)
+        yield Emit(hand.event("claimed", ids=[entry[0] for entry in page.entries], count=len(page.entries), reason=name))
