@@ -14,7 +14,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ConnectionError, RedisClusterException, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException, ResponseError, TimeoutError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
@@ -215,6 +215,8 @@ class Asyncio:
             await connection.disconnect(nowait=True)
             raise
         free.append(connection)
+        if any(isinstance(reply, ReadOnlyError) for reply in replies):  # the server was demoted: let the client say which one is the master now
+            await self.close()
         return replies
 
     async def free_connection(self, free: deque[Any], patience: float) -> Any:

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
 
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError, TimeoutError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
@@ -178,6 +178,8 @@ class Blocking:
             connection.disconnect()
             raise
         free.append(connection)
+        if any(isinstance(reply, ReadOnlyError) for reply in replies):  # the server was demoted: let the client say which one is the master now
+            self.close()
         return replies
 
     def free_connection(self, free: deque[Any], patience: float) -> Any:
@@ -212,9 +214,12 @@ class Blocking:
 
     def close(self) -> None:
         """Close the free connections."""
-        for free in self.pool.values():
+        for free in list(self.pool.values()):
             while free:
-                free.pop().disconnect()
+                try:
+                    free.pop().disconnect()
+                except IndexError:  # another thread took it
+                    break
 
 
 def reply_of(connection: Any) -> Any:

@@ -44,12 +44,17 @@ def sent(words: Words, patience: float = 0.0) -> Exchange[Any]:
 
 
 def ask(line: Line, command: Command[R]) -> Exchange[R]:
-    """What the command gives on this line, which owes nothing. A refusal that passes is a lost line: notes go back, and all begins anew."""
+    """What the command gives on this line, which owes nothing."""
+    return command.read(fine((yield from lasting(line, command)), command.words))
+
+
+def lasting(line: Line, command: Command[Any]) -> Exchange[Any]:
+    """The reply on this line. A refusal that passes is as good as a lost line: notes go back, and the member connects again."""
     reply = yield from answered(line, command)
     if isinstance(reply, ResponseError) and passes(reply):
         yield Drop(line)
         raise ConnectionError(str(reply)) from None
-    return command.read(fine(reply, command.words))
+    return reply
 
 
 def answered(line: Line, command: Command[Any]) -> Exchange[Any]:

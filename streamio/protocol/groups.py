@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from ..commands import skipped, xgroup_create, xgroup_destroy, xgroup_setid, xinfo_consumers
 from ..effects import Exchange, Line
@@ -36,7 +36,18 @@ def creating_on(line: Line, topic: str, group: str, start: str) -> Exchange[bool
         yield from ask(line, xgroup_create(topic, group, start))
         yield from ask(line, skipped(topic, group, begin=True))
     except ResponseError as error:
-        if not says(error, "BUSYGROUP"):
+        if not says(error, "BUSYGROUP") and not (isinstance(error, OutOfMemoryError) and (yield from is_there(line, topic, group))):
+            raise
+        return False
+    return True
+
+
+def is_there(line: Line, topic: str, group: str) -> Exchange[bool]:
+    """Whether there is such a group. (A server without memory refuses to make it before it looks.)"""
+    try:
+        yield from ask(line, xinfo_consumers(topic, group))
+    except ResponseError as error:
+        if not is_lost(error):
             raise
         return False
     return True

@@ -4,7 +4,7 @@ Every operation that more than one thread may do is one step under the interpret
 
 1. A settlement is a note. The first one of a message wins: it deletes the message's `_open`, and a second deletion fails.
 2. A note is taken by one writer. What it could not bring to the server, it puts back.
-3. All that is pending under the member's name is in `fresh`, `taken`, `current`, `running`, `held`, a note, or owed by the reading line,
+3. All that is pending under the member's name is in `fresh`, `taken`, `gathered`, `current`, `running`, `held`, a note, or owed by the reading line,
    or still to be looked at (`own`). What the member does not want waits under the parking consumer.
 4. `renewed_at` is not later than the last moment at which everything in hand was surely leased.
 """
@@ -21,6 +21,8 @@ from ..effects import Line
 from ..keys import side_key
 from ..reports import Event
 from ..retry import RetryPolicy
+from .gathering import Batch, each_of
+from .limiting import Limit
 from .prefetch import Prefetch
 
 SOON = 0.05  # seconds a note may wait
@@ -71,6 +73,7 @@ class Settings:
     concurrency: int
     connect_timeout: float
     grace: float
+    standby: bool = False
 
     @property
     def dead_letters(self) -> str:
@@ -124,7 +127,7 @@ class Hand:
         self.wake: Bell  # the listener's
         self.state, self.error = "new", ""
         self.handled = self.failures = self.claims = self.settled = 0
-        self.stopping = self.paused = self.halted = False
+        self.stopping = self.paused = self.displaced = self.halted = False
         self.finished = False  # the keeper is to end
         self.abandoned = False  # the member is gone; the keeper gives everything back and ends
         self.asleep = False  # the keeper rests for long: the first note must wake it
@@ -152,6 +155,8 @@ class Hand:
         self.blocked = False  # a read was written that waits for news
         self.ahead = False  # a read was written before the batch in hand is handled; its reply lies unread
         self.down_since: float | None = None
+        self.refused_since: float | None = None  # since when the server does not let the member in
+        self.back_at = float("-inf")  # when the reading line was last opened again
         self.lost_at: float | None = None
         self.attempts = 0
         self.trouble: Any = None
@@ -167,11 +172,12 @@ class Hand:
         self.work_count = 0
         self.seated = False
 
-    def halt(self, stopping: bool | None = None, paused: bool | None = None) -> None:
+    def halt(self, stopping: bool | None = None, paused: bool | None = None, displaced: bool | None = None) -> None:
         """Set the flags; nothing starts while `halted`."""
         self.stopping = self.stopping if stopping is None else stopping
         self.paused = self.paused if paused is None else paused
-        self.halted = self.stopping or self.paused
+        self.displaced = self.displaced if displaced is None else displaced  # another member has its place
+        self.halted = self.stopping or self.paused or self.displaced
         self.wake.ring()
         self.bell.ring()
 

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
-from redis.exceptions import AuthenticationError, AuthorizationError, ConnectionError, NoPermissionError, ResponseError
+from redis.exceptions import ConnectionError, NoPermissionError, ResponseError
 
-from ..commands import leave, unseat
+from ..commands import Command, leave, unseat, xack
 from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, Write
 from ..errors import SetupError
 from ..keys import WAITING
 from ..scripts import RENEW
 from .announcing import announcing
-from .asking import ask, key_of, says
+from .asking import ask, key_of, lasting, says
 from .groups import creating_on, is_lost
 from .hand import Hand
-from .leasing import seating
 from .owing import collecting, writing
+from .places import placing
 from .reading import BROKEN, giving_back
-from .recovering import backoff
+from .recovering import backoff, is_setup
 from .settling import sending
-
-SETUP = (AuthenticationError, AuthorizationError, NoPermissionError)
-CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "SSLV3_ALERT", "TLSV1_ALERT", "CERTIFICATE_REQUIRED")
 
 
 def joining(hand: Hand) -> Exchange[None]:
     """Be ready to read. Waits up to `connect_timeout` for the server; what no waiting heals is raised at once."""
+    began: float = yield Now()
+    attempt = 0
+    while True:
+        try:
+            return (yield from entering(hand))
+        except BROKEN as error:
+            hand.forget_owed()
+            yield Drop(hand.reading)
+            yield from waiting_for(hand, error, began, attempt)
+        attempt += 1
+
+
+def waiting_for(hand: Hand, error: Exception, began: float, attempt: int) -> Exchange[None]:
+    """Rest before another attempt; raise the error where it heals by no waiting, or has lasted for `connect_timeout`."""
+    now: float = yield Now()
+    if is_setup(error):
+        raise error
+    timeout = hand.settings.connect_timeout
+    if now - began >= timeout or hand.stopping:
+        raise ConnectionError(f"no answer within connect_timeout={timeout:g} s: {error}") from error
+    chance: float = yield Chance()
+    yield Rest(min(backoff(attempt, chance), max(0.0, began + timeout - now)))
+
+
+def entering(hand: Hand) -> Exchange[None]:
+    """As `joining`, once."""
     yield from reaching(hand)
     yield from checking(hand)
     s = hand.settings
     if (yield from creating_on(hand.reading, s.topic, s.group, s.start)):
         yield Emit(hand.event("group_created", reason="new"))
-    yield from seating(hand, hand.reading)
+    yield from placing(hand)
     yield from writing(hand, announcing(hand, (yield Now())))
     yield from collecting(hand)
     hand.own = None if s.ack == "none" else "-"
@@ -40,29 +63,8 @@ def joining(hand: Hand) -> Exchange[None]:
 
 
 def reaching(hand: Hand) -> Exchange[None]:
-    """Connect the reading line."""
-    began: float = yield Now()
-    attempt = 0
-    while True:
-        try:
-            yield Write(hand.reading, [("PING",)])
-            yield Receive(hand.reading)  # any answer will do, a refusal too
-            return
-        except BROKEN as error:
-            yield Drop(hand.reading)
-            now: float = yield Now()
-            if is_setup(error):
-                raise
-            if now - began >= hand.settings.connect_timeout or hand.stopping:
-                raise ConnectionError(f"no answer within connect_timeout={hand.settings.connect_timeout:g} s: {error}") from error
-        chance: float = yield Chance()
-        yield Rest(min(backoff(attempt, chance), max(0.0, began + hand.settings.connect_timeout - now)))
-        attempt += 1
-
-
-def is_setup(error: BaseException) -> bool:
-    """Whether the error heals by no waiting: a wrong password, a bad certificate, TLS against a server without it."""
-    return isinstance(error, SETUP) or any(word in str(error) for word in CERTIFICATE)
+    """Connect the reading line to a server that takes what is written."""
+    yield from lasting(hand.reading, Command(xack(hand.settings.topic, hand.settings.group, ("0-1",)), int))  # any other answer will do
 
 
 def checking(hand: Hand) -> Exchange[None]:
@@ -141,7 +143,7 @@ def leaving(hand: Hand) -> Exchange[None]:
         except BROKEN as error:
             hand.forget_owed()
             yield Drop(hand.reading)
-            if attempt and not is_owing(hand):
+            if is_setup(error) or (attempt and not is_owing(hand)):
                 return  # the second time: the first one may only have found the line down
             if (yield Now()) - began >= hand.settings.grace:
                 yield Emit(hand.event("error", error=error, reason="the server was not there to settle with"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import MovedError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, MovedError, ResponseError
 
 from ..commands import xadd
 from ..effects import Call, Exchange, Now, Redirect, Words
@@ -16,6 +16,7 @@ from .asking import MOVES, fine
 
 BATCH = 500  # entries in one write
 BATCH_BYTES = 1_000_000  # of fields in one write, unless one entry is larger
+REFUSALS = ("max number of clients reached", "previous master is now a slave")
 
 
 def parted(batch: Sequence[Words]) -> list[list[Words]]:
@@ -30,6 +31,11 @@ def parted(batch: Sequence[Words]) -> list[list[Words]]:
             size = weight
         parts[-1].append(fields)
     return parts
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a broken connection was the server's answer: it lets nobody in, or loads its data, or is no master any more. Nothing was written."""
+    return isinstance(error, (AuthenticationError, BusyLoadingError)) or any(words in str(error) for words in REFUSALS)
 
 
 class Publisher:
@@ -66,6 +72,8 @@ class Publisher:
             try:
                 replies = yield Call(commands)
             except Unanswered as broken:
+                if not broken.replies and is_refusal(broken.cause):
+                    raise broken.cause from None
                 done += [str(reply) for reply in broken.replies if not isinstance(reply, ResponseError)]
                 raise PublishUncertain(self.topic, done, len(done)) from broken.cause
             if not isinstance(replies[0], MovedError):

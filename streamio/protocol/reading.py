@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, ResponseError, TimeoutError
 
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
@@ -44,6 +44,8 @@ def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
             hand.trouble = error
             continue
         now = yield Now()
+            if is_final(hand, error, (yield Now())):
+                raise
         if message is not None:
             hand.work_began, hand.work_count = now, hand.handled + hand.failures
             return message
@@ -56,7 +58,7 @@ def is_dry(hand: Hand, now: float) -> bool:
     """Whether nothing is to be had now: the last read brought nothing and no page waits to be taken; or nothing may be read."""
     if hand.taken or hand.fresh:
         return False
-    return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.paused or hand.down_since is not None
+    return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.halted or hand.down_since is not None
 
 
 def measuring(hand: Hand, now: float) -> None:
@@ -76,6 +78,10 @@ def turning(hand: Hand, until: float | None) -> Exchange[Any]:
     elif hand.paused:
         yield from pausing(hand, until)
     elif hand.alone and hand.running:
+        if hand.seated and hand.down_since is None:
+            yield from keeping_place(hand, hand.reading)
+    elif hand.displaced:
+        yield from displaced(hand, until)
         yield Rest(None)
     elif hand.taken or hand.fresh:
         return (yield from picking(hand))
@@ -92,6 +98,8 @@ def picking(hand: Hand) -> Exchange[Any]:
     hand.alone = False
     if hand.taken:
         return (yield from starting(hand))
+        if hand.halted:
+            return None
     return hand.fresh.popleft() if hand.fresh else None
 
 
@@ -104,6 +112,8 @@ def verifying(hand: Hand, now: float) -> Exchange[None]:
 
 
 def fetching(hand: Hand, until: float | None) -> Exchange[None]:
+    if hand.seated:
+        yield from keeping_place(hand, hand.reading)
     """Get something into the hand: what is owed, what is due, or news."""
     if hand.owed:
         yield from collecting(hand)
@@ -200,7 +210,7 @@ def waiting(hand: Hand, block: float) -> Exchange[None]:
 def answering(hand: Hand) -> Exchange[None]:
     """What went wrong in the last turn: a lost group is made again, a broken line or a moved key is followed, all else is the user's to see."""
     error, hand.trouble = hand.trouble, None
-    if isinstance(error, BROKEN) or passes(error) or says_full(error):
+    if isinstance(error, (*BROKEN, OutOfMemoryError)) or passes(error):
         yield from losing_line(hand, error)
         return
     hand.forget_owed()
@@ -217,8 +227,21 @@ def pausing(hand: Hand, until: float | None) -> Exchange[None]:
     yield from sending_notes(hand, hand.reading)
     yield from writing(hand, [])
     yield from collecting(hand)
+    yield from emptying(hand)
     now: float = yield Now()
     yield Rest(None if until is None else max(0.0, until - now))
+
+
+def displaced(hand: Hand, until: float | None) -> Exchange[None]:
+    """The member lost its place: as if it paused, until there is one again; where it is no standby, it ends."""
+    yield from emptying(hand)
+    now: float = yield Now()
+    if (yield from trying(hand, float("inf") if until is None else max(0.0, until - now))):
+        hand.halt(displaced=False)
+
+
+def emptying(hand: Hand) -> Exchange[None]:
+    """Give back what has not started, and settle."""
 
 
 def giving_back(hand: Hand) -> int:
