@@ -42,7 +42,7 @@ def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
         watch.noted_at = None
     if is_pending(hand) and now >= renewal_at(hand, watch):
         yield from renewing(hand, hand.side)
-        hand.renewed_at = watch.renewed_at = now
+        renewed(hand, watch, now)
     if (hand.seated or hand.long) and now >= watch.kept_at + hand.settings.lease / 3:
         yield from seating(hand, hand.side)
         yield from parking_again(hand, hand.side, now)
@@ -66,6 +66,14 @@ def is_late(hand: Hand, watch: Watch, now: float) -> bool:
 def is_pending(hand: Hand) -> bool:
     """Whether anything is pending under the member's name."""
     return bool(hand.in_hand or hand.held or hand.ahead or hand.undecided) and hand.settings.ack != "none"
+
+
+def renewed(hand: Hand, watch: Watch, now: float) -> None:
+    """All that is still mine is leased from now on. After a gap of more than a lease (the process was frozen) what lies in hand may be another's:
+    whoever starts it must still see the gap, and looks first."""
+    watch.renewed_at = now
+    if now - hand.renewed_at <= hand.settings.lease:
+        hand.renewed_at = now
 
 
 def renewal_at(hand: Hand, watch: Watch) -> float:
