@@ -35,6 +35,7 @@ class ConsumerGroupMember(Membership[C]):
                      (at most once)
     grace            seconds that `stop()` gives to handlers that run (default 30)
     connect_timeout  seconds to wait for a server that is not there (default 10)
+    standby          where the group's `max` places are taken: wait for one instead of raising `GroupFull`; a dead member's is free after a lease
 
     Everything pending under the member's name is renewed while the process lives and, in asyncio, its event loop turns. So handlers may take
     longer than the group's lease; two living members must not share a name.
@@ -62,11 +63,13 @@ class ConsumerGroupMember(Membership[C]):
         ack: Ack = "auto",
         grace: Duration = 30,
         connect_timeout: Duration = 10,
+        standby: bool = False,
     ) -> None:
         if not isinstance(topic, ConsumerGroupTopic):
             raise TypeError(f"a member belongs to a ConsumerGroupTopic, not to {topic!r}")
         options = {
             "concurrency": concurrency, "prefetch": prefetch, "block": block, "ack": ack, "grace": grace, "connect_timeout": connect_timeout,
+            "standby": standby,
         }  # fmt: skip
         if handlers is not None and not isinstance(handlers, Mapping):
             raise TypeError(f"handlers must be a mapping of types to handlers, not {handlers!r}")
@@ -205,9 +208,9 @@ class ConsumerGroupMember(Membership[C]):
             id=self.id,
             group=self.group.name,
             topic=self.group.topic.name,
-            state=hand.state,
-            waiting=len(hand.fresh) + len(hand.taken),
-            running=len({*hand.running, *hand.held, *([] if hand.current is None else [hand.current.id])}),
+            state="standby" if hand.displaced else hand.state,
+            waiting=len(hand.unstarted()),
+            running=len({*hand.held, *(message.id for message in hand.started())}),
             notes=len(hand.acks) + len(hand.notes),
             prefetch=max(1, hand.prefetch.count(0)),
             handled=hand.handled,

@@ -20,7 +20,7 @@ from .emitter import Lifecycle, log
 from .emitting import Emitting
 from .group import ConsumerGroupTopic, one_of, positive
 from .ids import seconds
-from .keys import WAITING, checked
+from .keys import checked_consumer
 from .message import Message, Redelivered
 from .protocol.hand import Hand, Settings
 from .protocol.joining import joining, leaving
@@ -36,9 +36,7 @@ class Membership(Emitting[C]):
     def __init__(self, group: ConsumerGroupTopic[C], id: str | None, options: Mapping[str, Any]) -> None:
         super().__init__(group)
         self.group = group
-        self.id = checked(default_id() if id is None else id, "member id")
-        if self.id == WAITING:
-            raise ValueError(f"the member id {WAITING!r} is reserved: it is where waiting entries are parked")
+        self.id = checked_consumer(default_id() if id is None else id, "member id")
         self._options = options
         self._hand = Hand(settings_of(group, self.id, options), prefetch_of(options), Message, Redelivered)
         self.lifecycle = Lifecycle(start_task if group._is_asyncio else None)
@@ -113,7 +111,7 @@ class Membership(Emitting[C]):
             hand.empty()
             self.lifecycle.tell(hand.event("stopped"))
         hand.state = "closed" if self._closing else "stopped"
-        hand.halt(stopping=self._closing)  # a loop that goes on after `close()` ends
+        hand.halt(stopping=self._closing, displaced=False)  # a loop that goes on after `close()` ends
         self._free()
 
     def _need_open(self) -> None:
@@ -199,7 +197,15 @@ def settings_of(group: ConsumerGroupTopic[Any], me: str, options: Mapping[str, A
         concurrency=concurrency,
         connect_timeout=seconds(options["connect_timeout"], "connect_timeout"),
         grace=seconds(options["grace"], "grace"),
+        standby=flag(options["standby"], "standby"),
     )
+
+
+def flag(value: Any, name: str) -> bool:
+    """The value, or an error where it is neither True nor False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 def here(asyncio_: bool) -> Any:

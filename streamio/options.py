@@ -37,6 +37,7 @@ class MemberSettings(TypedDict, total=False):
     ack: Ack
     grace: Duration
     connect_timeout: Duration
+    standby: bool
 
 
 class MemberOptions(MemberSettings, total=False):

@@ -90,10 +90,56 @@ class TrimResult:
 
 
 @dataclass(frozen=True)
+class DeadLettersInfo:
+    """A group's dead letters: the key of their stream, how many there are, the first (oldest) and the last one.
+
+    limit           about how many are kept: at more, the oldest go when another one is written
+    """
+
+    key: str
+    length: int
+    first_id: str | None
+    last_id: str | None
+    limit: int
+
+
+@dataclass(frozen=True)
+class RedriveResult:
+    """What became of each dead letter, by the letters' ids. Those in the first two lists went back to their group; the others stay as they are.
+
+    redriven        the stream still holds the entry: the group handles it again under its old id
+    copied          the entry was trimmed or deleted: a copy was added to the stream, with a new id
+    held            the entry is pending in the group just now: another member has it, or it waits for a retry
+    refused         nothing can be redriven: a letter without its entry's fields (reason "missing"), one that streamio did not write, or an
+                    entry that is gone and has too many fields (thousands) to be added again
+    missing         there is no such letter (any more)
+    """
+
+    redriven: list[str]
+    copied: list[str]
+    held: list[str]
+    refused: list[str]
+    missing: list[str]
+
+    @property
+    def count(self) -> int:
+        """How many letters went back to their group."""
+        return len(self.redriven) + len(self.copied)
+
+
+@dataclass(frozen=True)
+class ReapResult:
+    """Which consumers were removed because they said nothing for a lease, and how many entries were handed over from silent ones."""
+
+    consumers: tuple[str, ...]
+    entries: int
+
+
+@dataclass(frozen=True)
 class MemberInfo:
     """A member of this process.
 
-    state           new, ready, listening, iterating, stopped or closed
+    state           new, standby, ready, listening, iterating, stopped or closed
     waiting         entries in hand that have not started; running: those that have
     notes           settlements not sent yet
     prefetch        how many entries the next read may bring

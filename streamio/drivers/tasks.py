@@ -224,6 +224,8 @@ class Keeper:
         self.loop, self.thread = asyncio.get_running_loop(), get_ident()
         self.timer = self.task = None  # those of a closed loop never come
         self.hand.finished, self.hand.asleep = False, True
+        if self.hand.seated:  # its place is to be kept from now on
+            self.poke()
 
     def ring(self) -> None:
         """Take a turn soon. Allowed from anywhere."""
@@ -234,27 +236,28 @@ class Keeper:
         else:
             self.loop.call_soon_threadsafe(self.poke)
 
-    def poke(self, due: float | None = None) -> None:
+    def poke(self) -> None:
         """Start a turn, or let the running one be followed by another."""
         if self.loop is None or self.loop.is_closed():
             return
-        late = 0.0 if due is None else self.loop.time() - due
-        if late > self.hand.settings.lease / 3 and self.driver.lifecycle is not None:
-            self.driver.lifecycle.tell(self.hand.event("lagging", duration=late))
         if self.task is not None:
             self.again = True
             return
+        due = self.loop.time()
         if self.timer is not None:
+            due = min(due, self.timer.when())
             self.timer.cancel()
         self.hand.asleep = False
         self.timer, self.again = None, False
-        self.task = self.loop.create_task(self.keep())
+        self.task = self.loop.create_task(self.keep(due))
         turns.add(self.task)
         self.task.add_done_callback(turns.discard)
 
-    async def keep(self) -> None:
-        """One turn, and the timer for the next."""
-        hand = self.hand
+    async def keep(self, due: float) -> None:
+        """One turn, and the timer for the next; `lagging` where the event loop came to it too late."""
+        hand, late = self.hand, asyncio.get_running_loop().time() - due
+        if late > hand.settings.lease / 3 and self.driver.lifecycle is not None:
+            self.driver.lifecycle.tell(hand.event("lagging", duration=late))
         try:
             pause = await self.turn()
             self.attempt = 0
@@ -276,7 +279,7 @@ class Keeper:
         if hand.asleep and (hand.acks or hand.notes or self.again):
             pause, hand.asleep = SOON, False
         if pause is not None:
-            self.timer = self.loop.call_later(pause, self.poke, self.loop.time() + pause)
+            self.timer = self.loop.call_later(pause, self.poke)
 
     async def turn(self) -> float | None:
         """One turn; how long to rest."""

@@ -79,10 +79,15 @@ def fine(reply: Any, words: Words) -> Any:
         return reply
     try:
         if says(reply, "WRONGTYPE"):
-            raise SetupError(f"the key {key_of(words)!r} holds something else than a stream: {reply}") from reply
+            raise SetupError(wrong_type(str(reply), words)) from reply
         raise reply
     finally:
         del reply  # no cycle of error, traceback and frame: it would keep the caller's stack alive
+
+
+def wrong_type(reply: str, words: Words) -> str:
+    """Which key holds something else than a stream. Of a script's two keys its own sentence says which."""
+    return reply.removeprefix("WRONGTYPE ") if "the key" in reply else f"the key {key_of(words)!r} holds something else than a stream: {reply}"
 
 
 def key_of(words: Words) -> str:

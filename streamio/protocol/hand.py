@@ -12,9 +12,9 @@ Every operation that more than one thread may do is one step under the interpret
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..codec import Codec, FlatCodec
 from ..effects import Line
@@ -22,8 +22,10 @@ from ..keys import side_key
 from ..reports import Event
 from ..retry import RetryPolicy
 from .gathering import Batch, each_of
-from .limiting import Limit
 from .prefetch import Prefetch
+
+if TYPE_CHECKING:
+    from .limiting import Limit
 
 SOON = 0.05  # seconds a note may wait
 ORPHAN = 365 * 86400.0  # seconds of idle time under the parking consumer that mark an orphan (`taking`)
@@ -74,6 +76,7 @@ class Settings:
     connect_timeout: float
     grace: float
     standby: bool = False
+    handler_timeout: float | None = None
 
     @property
     def dead_letters(self) -> str:
@@ -134,7 +137,12 @@ class Hand:
         self.writers = 0  # raised by whoever takes notes
         self.fresh: deque[Any] = deque()
         self.taken: deque[Any] = deque()
-        self.running: dict[str, Any] = {}
+        self.gathered: dict[Any, Batch] = {}  # by batch handler
+        self.batch_of: Callable[[str], Any] = no_batch  # the batch handler for a type, while the member listens
+        self.running: dict[int, Any] = {}  # by the address of the message or batch that runs beside others
+        self.limits: set[Limit] = set()
+        self.hasty = False  # all is to be renewed at the keeper's next turn
+        self.wakes_at = 0.0  # when the keeper looks again by itself
         self.held: dict[str, object] = {}  # by id, in the user's hands
         self.acks: deque[str] = deque()
         self.notes: deque[Note] = deque()
@@ -145,7 +153,7 @@ class Hand:
 
     def empty(self) -> None:
         """Nothing in hand; no I/O. (Also what a forked child does.)"""
-        for things in (self.fresh, self.taken, self.running, self.held, self.acks, self.notes, self.owed, self.sent, self.flying):
+        for things in (self.fresh, self.taken, self.gathered, self.running, self.limits, self.held, self.acks, self.notes, self.owed, self.sent, self.flying):
             things.clear()
         self.current: Any = None
         self.undecided: list[Any] = []  # whose loops were left in a `with` block
@@ -215,6 +223,17 @@ class Hand:
         release(message)
         return True
 
+    def extend(self, message: Any, now: float) -> bool:
+        """Note that the delivery gets its full time again, and that all in hand is to be renewed soon; False where the message was settled."""
+        if not message._is_open():
+            return False
+        limit = getattr(message, "_limit", None)
+        if limit is not None:
+            limit.ends = now + limit.seconds
+        self.hasty = True
+        self.bell.ring()
+        return True
+
     # -- taking what is noted -----------------------------------------------------------------------------------------------------------
 
     def take_acks(self) -> list[str]:
@@ -253,19 +272,44 @@ class Hand:
     @property
     def in_hand(self) -> int:
         """How many entries wait or run here."""
-        return len(self.fresh) + len(self.taken) + len(self.running) + (self.current is not None)
+        return len(self.unstarted()) + sum(1 for _ in self.started())
+
+    def queues(self, due: float = float("inf")) -> list[deque[Any]]:
+        """Where messages wait for their start, the oldest first; of batches those that were due by then."""
+        return [self.taken, *(batch.messages for batch in [*self.gathered.values()] if batch.due <= due), self.fresh]
+
+    def unstarted(self) -> list[Any]:
+        """The messages that wait for their start."""
+        return [message for queue in self.queues() for message in list(queue)]
+
+    def started(self) -> Iterator[Any]:
+        """The messages that run."""
+        for thing in (*self.running.values(), self.current):
+            if thing is not None:
+                yield from each_of(thing)
+
+    def drop(self, message: Any) -> bool:
+        """Take a message that waits for its start out of the hand; whether it was there."""
+        queue = next((queue for queue in self.queues() if message in queue), None)
+        if queue is not None:
+            queue.remove(message)
+        return queue is not None
 
     def known(self) -> set[str]:
         """The ids of all that is in hand or noted."""
-        known = {message.id for message in (*self.fresh, *self.taken)} | set(self.running) | set(self.held) | set(self.acks) | set(self.flying)
+        known = {message.id for message in (*self.unstarted(), *self.started(), *self.undecided)}
+        known |= set(self.held) | set(self.acks) | set(self.flying)
         known.update(note.id if isinstance(note, Parking) else note.message.id for note in list(self.notes))
         known.update(entry_id for ids in list(self.sent) for entry_id in ids)
-        known.update(message.id for message in (self.current, *self.undecided) if message is not None)
         return known
 
     def event(self, name: str, **facts: Any) -> Event:
         """An event of this member."""
         return Event(name, self.settings.me, **facts)
+
+
+def no_batch(type: str) -> None:
+    """The batch handler for a type where nothing listens: none."""
 
 
 def release(message: Any) -> None:

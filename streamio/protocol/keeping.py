@@ -2,9 +2,10 @@
 
 0. A read that blocks is ended when the member stops or pauses.
 1. Notes older than 50 ms go to the server.
-2. Everything pending under the member's name is renewed every third of a lease; the member's place, too.
+2. Everything pending under the member's name is renewed every third of a lease, and when a message's `extend()` asks for it; the member's place, too.
 3. With `prefetch="auto"`, what has waited for more than 1 s behind a running handler is given back, uncounted.
 4. A wait that is longer than a lease is parked again before it ends.
+5. A delivery that ran out of its `handler_timeout` has failed. Where nothing can start because of such ones, what waits is given back.
 
 A turn says how long the keeper may rest; None: until it is rung for.
 """
@@ -13,9 +14,12 @@ from __future__ import annotations
 
 from ..effects import Exchange, Now
 from .announcing import unblocking
+from .gathering import due_at
 from .hand import SOON, Hand
-from .leasing import renewing, seating
+from .leasing import renewing
+from .limiting import ends_at, is_stuck, limiting
 from .owing import collecting
+from .places import keeping_place
 from .reading import giving_back
 from .settling import parking_again, sending, sending_notes
 
@@ -36,15 +40,18 @@ class Watch:
 def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
     """One turn; seconds until the next, or None where there is nothing to keep."""
     now: float = yield Now()
+    yield from limiting(hand, now)
     yield from unblocking(hand, hand.side)
     if is_late(hand, watch, now):
         yield from sending(hand, hand.side)
         watch.noted_at = None
-    if is_pending(hand) and now >= renewal_at(hand, watch):
+    hasty, hand.hasty = hand.hasty, False
+    if is_pending(hand) and (hasty or now >= renewal_at(hand, watch)):
         yield from renewing(hand, hand.side)
         renewed(hand, watch, now)
     if (hand.seated or hand.long) and now >= watch.kept_at + hand.settings.lease / 3:
-        yield from seating(hand, hand.side)
+        if hand.seated:
+            yield from keeping_place(hand, hand.side)
         yield from parking_again(hand, hand.side, now)
         watch.kept_at = now
     now = yield Now()
@@ -82,20 +89,28 @@ def renewal_at(hand: Hand, watch: Watch) -> float:
 
 
 def is_hoarding(hand: Hand, now: float) -> bool:
-    """Whether entries have waited for more than a second behind a running handler, so that they are better given back."""
-    waits = bool(hand.fresh or hand.taken or hand.ahead) and hand.prefetch.fixed is None and hand.settings.ack != "none"
-    return waits and now - hand.filled_at > PATIENCE and (hand.current is not None or bool(hand.running))
+    """Whether entries have waited for more than a second behind a running handler, or behind handlers that ran out of their time, so that they are
+    better given back."""
+    if hand.settings.ack == "none" or not (hand.unstarted() or hand.ahead):
+        return False
+    if is_stuck(hand):
+        return True
+    if hand.prefetch.fixed is not None or (hand.current is None and not hand.running):
+        return False
+    waits = bool(hand.fresh or hand.taken or hand.ahead)
+    return (waits and now - hand.filled_at > PATIENCE) or now - due_at(hand) > PATIENCE
 
 
 def is_left(hand: Hand) -> bool:
     """Whether a loop was left with entries in hand, or read ahead behind them."""
-    return hand.state == "ready" and bool(hand.fresh or hand.taken or hand.ahead)
+    return hand.state == "ready" and bool(hand.unstarted() or hand.ahead)
 
 
 def letting_go(hand: Hand) -> Exchange[None]:
     """Give back what waits, on the reading line, so that nothing new is read before it is there to be looked for: a lone member keeps the order."""
     yield from collecting(hand)
-    giving_back(hand)
+    now: float = yield Now()
+    giving_back(hand, float("inf") if is_left(hand) or is_stuck(hand) else now - PATIENCE)
     yield from sending_notes(hand, hand.reading)
     hand.poll_at = yield Now()
 
@@ -111,6 +126,19 @@ def rest(hand: Hand, watch: Watch, now: float) -> float | None:
         ends.append(watch.kept_at + hand.settings.lease / 3)
     if hand.halted and hand.blocked:
         ends.append(now + SOON)
-    if (hand.fresh or hand.taken or hand.ahead) and hand.prefetch.fixed is None:
-        ends.append(max(hand.filled_at + PATIENCE, now + PATIENCE / 4))
-    return max(0.001, min(ends) - now) if ends else None
+    if hand.unstarted() or hand.ahead:
+        ends += letting_go_at(hand, now)
+    if hand.limits:
+        ends.append(ends_at(hand))
+    end = min(ends, default=float("inf"))
+    return max(0.001, end - now) if end != float("inf") else None
+
+
+def letting_go_at(hand: Hand, now: float) -> list[float]:
+    """When to look again whether what waits is to be given back."""
+    if is_stuck(hand):
+        return [now + SOON]
+    if hand.prefetch.fixed is not None:
+        return []
+    at = min(due_at(hand), hand.filled_at if hand.fresh or hand.taken or hand.ahead else float("inf")) + PATIENCE
+    return [max(at, now + PATIENCE / 4)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ..commands import renew, seat
+from ..commands import renew
 from ..effects import Emit, Exchange, Line
-from ..errors import GroupFull
 from .asking import ask
 from .hand import Hand
 
@@ -24,18 +23,6 @@ def renewing(hand: Hand, line: Line) -> Exchange[set[str]]:
 
 def dropping(hand: Hand, mine: set[str]) -> Exchange[None]:
     """Drop what waits in hand and is not mine any more, unstarted."""
-    gone = [message for message in (*hand.taken, *hand.fresh) if message.id not in mine]
-    for message in gone:
-        (hand.taken if message in hand.taken else hand.fresh).remove(message)
+    gone = [message for message in hand.unstarted() if message.id not in mine and hand.drop(message)]
     if gone:
         yield Emit(hand.event("lease_lost", ids=[message.id for message in gone], count=len(gone)))
-
-
-def seating(hand: Hand, line: Line) -> Exchange[None]:
-    """Take, or keep, one of the group's `max` places."""
-    s = hand.settings
-    if s.max is None:
-        return
-    hand.seated = yield from ask(line, seat(s.places, s.me, s.max, s.lease))
-    if not hand.seated:
-        raise GroupFull(s.topic, s.group, s.max)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import NotAcknowledged
 from ..reports import Event
 from .hand import Hand, Parking, closes
 
@@ -18,12 +19,13 @@ def succeeded(hand: Hand, message: Any) -> None:
 
 
 def failed(hand: Hand, message: Any, error: BaseException, chance: float) -> Event | None:
-    """A handler raised: another try after a while, or the dead letters. The event that tells which; None where it was settled before."""
+    """A handler raised, or left the entry out of those that it acknowledged: another try after a while, or the dead letters. The event that tells which; None where it was settled before."""
     hand.failures += 1
     if hand.settings.ack == "none":
         closes(message)
         return None
-    return nacked(hand, message, error, hand.settings.retry.wait(error, message.deliveries, chance))
+    judged = None if isinstance(error, NotAcknowledged) else error
+    return nacked(hand, message, error, hand.settings.retry.wait(judged, message.deliveries, chance))
 
 
 def nacked(hand: Hand, message: Any, error: BaseException | None, delay: float | None) -> Event | None:

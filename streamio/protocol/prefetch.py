@@ -20,14 +20,20 @@ class Prefetch:
     def __init__(self, prefetch: int | str, concurrency: int) -> None:
         self.fixed = None if prefetch == "auto" else int(prefetch)
         self.concurrency = concurrency
+        self.batch = 0  # entries of the greatest batch that a handler takes at once
         self.mean: float | None = None  # seconds of one entry; None before the first measurement
         self.size = 0  # bytes of one entry
         self.last = 1  # how many entries the last read asked for
 
     @property
+    def busy(self) -> int:
+        """How many entries keep all places busy."""
+        return self.concurrency * max(1, self.batch)
+
+    @property
     def most(self) -> int:
         """How many entries may be in hand at once, running or waiting."""
-        return MOST if self.fixed is None else self.concurrency + self.fixed
+        return max(MOST, self.busy) if self.fixed is None else self.busy + self.fixed
 
     def took(self, entries: int, seconds: float) -> None:
         """So many entries took so long, one after the other."""
@@ -42,15 +48,19 @@ class Prefetch:
     def wanted(self) -> int:
         """How many entries in hand would be about 100 ms of work."""
         if self.mean is None:
-            return self.concurrency
-        return max(self.concurrency, int(WORK * self.concurrency / max(self.mean, 1e-7)))
+            return self.busy
+        return max(self.busy, int(WORK * self.concurrency / max(self.mean, 1e-7)))
 
-    def count(self, in_hand: int) -> int:
-        """How many entries the next read should bring, 0 where there is no room. Reading ahead leaves half of the room to the batch in hand."""
-        room = self.most - in_hand
+    def count(self, in_hand: int, lacking: int = 0) -> int:
+        """How many entries the next read should bring, 0 where there is no room. Reading ahead leaves half of the room to the batch in hand.
+
+        `lacking` is how many entries a batch that is being gathered lacks.
+        """
+        room = max(self.most - in_hand, lacking)
         if self.fixed is not None:
-            return min(room, max(self.concurrency, self.most // 2)) if self.most > 1 else room
-        best = min(self.wanted() - in_hand, MOST // 2, 2 * self.last, BYTES // (self.size or 1))
+            return min(room, max(self.busy, self.most // 2)) if self.most > 1 else room
+        least, in_time = max(self.batch, lacking), max(self.wanted() - in_hand, lacking)
+        best = min(in_time, max(MOST // 2, least), max(2 * self.last, least), BYTES // (self.size or 1))
         return max(0, min(max(best, 1 if not in_hand else 0), room))
 
     def asked(self, count: int) -> None:

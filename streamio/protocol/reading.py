@@ -1,6 +1,6 @@
 """The next message: the heart of every loop. `next_message` is short-lived; what lasts is in `Hand`.
 
-In one turn, in this order, each only where it is due: settle, count starts, own entries, waiting entries, claims, read.
+In one turn, in this order, each only where it is due: start a batch, settle, count starts, own entries, waiting entries, claims, read.
 
 * Overlap: behind a full batch that is expected to be over in less than 50 ms, the next read is written before the batch is handled, together
   with the acknowledgements of the one before. The server fetches while Python handles.
@@ -15,6 +15,7 @@ from typing import Any
 
 from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, ResponseError, TimeoutError
 
+from ..codec import FOR_GROUP
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
@@ -22,18 +23,21 @@ from .announcing import announcing
 from .asking import ask, passes
 from .claiming import claiming
 from .groups import is_lost
+from .gathering import batches, due_at, emptied, hurried, lacking
 from .hand import Hand
 from .leasing import dropping, renewing
 from .owing import collecting, writing
-from .recovering import losing_line, recovering, regrouping
+from .places import keeping_place, trying
+from .recovering import is_final, losing_line, recovering, regrouping
+from .redriving import for_this_group
 from .settling import sending_notes
-from .taking import opened, starting, taking_due, taking_own
+from .taking import counting, opened, starting, taking_due, taking_own
 
 BROKEN = (ConnectionError, TimeoutError, OSError)
 
 
 def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
-    """The next message to run, or None where the member stops or none came until then."""
+    """The next message to run, or the next batch; None where the member stops or none came until then."""
     now: float = yield Now()
     measuring(hand, now)
     hand.dry = False
@@ -41,15 +45,15 @@ def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
         try:
             message = yield from turning(hand, until)
         except (*BROKEN, ResponseError) as error:
+            if is_final(hand, error, (yield Now())):
+                raise
             hand.trouble = error
             continue
         now = yield Now()
-            if is_final(hand, error, (yield Now())):
-                raise
         if message is not None:
             hand.work_began, hand.work_count = now, hand.handled + hand.failures
             return message
-        if until is not None and now >= until and is_dry(hand, now):
+        if until is not None and now >= until and is_dry(hand, now) and not hurried(hand):
             return None
     return None
 
@@ -75,14 +79,16 @@ def turning(hand: Hand, until: float | None) -> Exchange[Any]:
         yield from answering(hand)
     elif hand.down_since is not None:
         yield from recovering(hand)
-    elif hand.paused:
-        yield from pausing(hand, until)
-    elif hand.alone and hand.running:
         if hand.seated and hand.down_since is None:
             yield from keeping_place(hand, hand.reading)
     elif hand.displaced:
         yield from displaced(hand, until)
+    elif hand.paused:
+        yield from pausing(hand, until)
+    elif hand.alone and hand.running:
         yield Rest(None)
+    elif hand.gathered and due_at(hand) <= (yield Now()):
+        return (yield from beginning(hand))
     elif hand.taken or hand.fresh:
         return (yield from picking(hand))
     else:
@@ -95,12 +101,25 @@ def picking(hand: Hand) -> Exchange[Any]:
     now: float = yield Now()
     if now - hand.renewed_at > hand.settings.lease:
         yield from verifying(hand, now)
+        if hand.halted:
+            return None
     hand.alone = False
     if hand.taken:
         return (yield from starting(hand))
-        if hand.halted:
-            return None
     return hand.fresh.popleft() if hand.fresh else None
+
+
+def beginning(hand: Hand) -> Exchange[Any]:
+    """The batch that is due first, its redelivered messages counted; None where nothing is left of it."""
+    now: float = yield Now()
+    batch = min(batches(hand), key=lambda batch: batch.due)
+    if now - hand.renewed_at > hand.settings.lease:
+        yield from verifying(hand, now)
+    hand.alone = False
+    uncounted = [message for message in batch.messages if not message.counted]
+    if uncounted:
+        yield from counting(hand, uncounted)
+    return batch if batch.messages else None
 
 
 def verifying(hand: Hand, now: float) -> Exchange[None]:
@@ -109,11 +128,11 @@ def verifying(hand: Hand, now: float) -> Exchange[None]:
     mine = yield from renewing(hand, hand.reading)
     hand.renewed_at = now
     yield from dropping(hand, mine)
+    if hand.seated:
+        yield from keeping_place(hand, hand.reading)
 
 
 def fetching(hand: Hand, until: float | None) -> Exchange[None]:
-    if hand.seated:
-        yield from keeping_place(hand, hand.reading)
     """Get something into the hand: what is owed, what is due, or news."""
     if hand.owed:
         yield from collecting(hand)
@@ -139,7 +158,7 @@ def fetching(hand: Hand, until: float | None) -> Exchange[None]:
 def patience(hand: Hand, now: float, until: float | None) -> float | None:
     """How long the next read may block; None: not at all."""
     s = hand.settings
-    ends = [now + s.block, now + s.lease / 3, hand.poll_at, hand.claim_at, *([] if until is None else [until])]
+    ends = [now + s.block, now + s.lease / 3, hand.poll_at, hand.claim_at, due_at(hand), *([] if until is None else [until])]
     wait = min(ends) - now
     return wait if wait > 0 and not hand.halted else None
 
@@ -152,7 +171,7 @@ def reading(hand: Hand, block: float | None) -> Exchange[None]:
         if hand.fresh:
             return
         block = None
-    count = max(1, hand.prefetch.count(hand.in_hand)) if hand.limit is None else hand.limit
+    count = max(1, hand.prefetch.count(hand.in_hand, lacking(hand))) if hand.limit is None else hand.limit
     hand.prefetch.asked(count)
     asked_at: float = yield Now()
     words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
@@ -184,7 +203,9 @@ def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
         hand.renewed_at = asked_at
     hand.filled_at = yield Now()
     make = hand.make
-    messages = [make(entry_id, flat, hand) for entry_id, flat in batch]
+    messages = [make(entry_id, flat, hand) for entry_id, flat in batch if flat[0] != FOR_GROUP]
+    if len(messages) < len(batch):
+        messages = [make(entry_id, flat, hand) for entry_id, flat in for_this_group(hand, batch)]
     if not hand.settings.codec.cannot_fail:
         messages = [message for message in messages if opened(hand, message)]
     hand.fresh.extend(messages)
@@ -222,11 +243,6 @@ def answering(hand: Hand) -> Exchange[None]:
 
 def pausing(hand: Hand, until: float | None) -> Exchange[None]:
     """Give back what has not started, settle, and wait to be woken."""
-    yield from collecting(hand)
-    giving_back(hand)
-    yield from sending_notes(hand, hand.reading)
-    yield from writing(hand, [])
-    yield from collecting(hand)
     yield from emptying(hand)
     now: float = yield Now()
     yield Rest(None if until is None else max(0.0, until - now))
@@ -242,13 +258,14 @@ def displaced(hand: Hand, until: float | None) -> Exchange[None]:
 
 def emptying(hand: Hand) -> Exchange[None]:
     """Give back what has not started, and settle."""
+    yield from collecting(hand)
+    giving_back(hand)
+    yield from sending_notes(hand, hand.reading)
+    yield from writing(hand, [])
+    yield from collecting(hand)
 
 
-def giving_back(hand: Hand) -> int:
-    """Note that what has not started is to wait, uncounted, for whoever is free; how many there were."""
-    count = 0
-    for queue in (hand.taken, hand.fresh):
-        while queue:
-            message = queue.popleft()
-            count += hand.park(message, 0.0, message.before)
-    return count
+def giving_back(hand: Hand, due: float = float("inf")) -> int:
+    """Note that what has not started is to wait, uncounted, for whoever is free; how many there were. Of batches those that were due by then."""
+    waiting = (message for queue in hand.queues(due) for message in emptied(queue))
+    return sum(hand.park(message, 0.0, message.before) for message in waiting)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from redis.exceptions import ResponseError
 
+from ..codec import packed
 from ..commands import DEAD_LETTERS, Command, park, ran, xack
 from ..effects import Emit, Exchange, Line, Now
 from ..errors import SetupError
@@ -168,4 +169,4 @@ def dead_letter(hand: Hand, note: Burial) -> list[bytes]:
         "dead:topic": hand.settings.topic,
     }
     ours = [word.encode("utf-8", "backslashreplace") for row in facts.items() for word in row]  # an error's text may hold lone surrogates
-    return [*ours, *(word.encode("utf-8", "surrogateescape") for word in message._flat)]
+    return [*ours, *packed([word.encode("utf-8", "surrogateescape") for word in message._flat])]

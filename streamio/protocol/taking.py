@@ -20,9 +20,11 @@ from ..commands import Taken, count_start, take
 from ..effects import Emit, Exchange, Now, Rest
 from ..keys import WAITING
 from .asking import ask
+from .gathering import gather, is_last
 from .groups import is_lost
 from .hand import ORPHAN, Burial, Hand
 from .owing import collecting, writing
+from .redriving import for_this_group
 
 PAGE = 100
 
@@ -61,6 +63,7 @@ def adopting(hand: Hand, page: Taken, known: set[str], orphans: bool) -> Exchang
         yield Emit(hand.event("missing", ids=page.gone, count=len(page.gone)))
     if not hand.in_hand:
         hand.renewed_at = yield Now()
+    page.entries[:] = for_this_group(hand, page.entries)
     for entry_id, flat, deliveries, idle in page.entries:
         if entry_id in known:
             continue
@@ -87,8 +90,13 @@ def opened(hand: Hand, message: Any) -> bool:
 
 
 def starting(hand: Hand) -> Exchange[Any]:
-    """The next redelivered message, counted; None where it was gone."""
+    """The next redelivered message, counted; None where it was gone, or waits for its batch, which is counted when it starts."""
     message = hand.taken[0]
+    listener = None if is_last(hand, message) else hand.batch_of(message.type)
+    if listener is not None:
+        gather(hand, listener, message, (yield Now()))
+        hand.taken.popleft()
+        return None
     alone = message.orphan and message.before + 1 >= hand.settings.retry.max_deliveries
     if alone and hand.running:
         yield Rest(None)
@@ -128,7 +136,6 @@ def started(hand: Hand, message: Any, reply: Any) -> Exchange[None]:
         reply = []
     if reply:
         message.start(message.before + 1)
-    elif message in hand.taken:
-        hand.taken.remove(message)
+    elif hand.drop(message):
         hand.note(Burial(message, "missing"))
         yield Emit(hand.event("missing", ids=[message.id], count=1))
