@@ -2,12 +2,13 @@
 
 from .codec import Codec, FlatCodec, JSONCodec
 from .colour import Asyncio, Blocking
+from .dead_letters import DeadLetter, DeadLetters
 from .entries import Entries
 from .errors import GroupFull, GroupInUse, GroupLost, PublishStopped, PublishUncertain, SetupError, StreamioError
 from .group import ConsumerGroupTopic
 from .member import ConsumerGroupMember
 from .message import Message
-from .reports import ConsumerInfo, Event, GroupInfo, Holder, MemberInfo, PendingEntry, TopicInfo, TrimResult
+from .reports import ConsumerInfo, DeadLettersInfo, Event, GroupInfo, Holder, MemberInfo, PendingEntry, RedriveResult, TopicInfo, TrimResult
 from .retry import RetryPolicy
 from .topic import Topic, from_url
 
@@ -20,6 +21,9 @@ __all__ = [
     "ConsumerGroupMember",
     "ConsumerGroupTopic",
     "ConsumerInfo",
+    "DeadLetter",
+    "DeadLetters",
+    "DeadLettersInfo",
     "Entries",
     "Event",
     "FlatCodec",
@@ -34,6 +38,7 @@ __all__ = [
     "PendingEntry",
     "PublishStopped",
     "PublishUncertain",
+    "RedriveResult",
     "RetryPolicy",
     "SetupError",
     "StreamioError",

@@ -1,7 +1,10 @@
 """Payload to fields and back. A codec never sees the type or the headers: they have their own place on the wire.
 
 On the wire an entry is a list of (name, value) pairs: `type`, then one pair for each header (`header:<name>`, but `traceparent` and
-`tracestate` plain), then what the codec makes of the data.
+`tracestate` plain), then what the codec makes of the data. A copy that was made for one group alone has `FOR_GROUP` and the group's name
+before all that.
+
+A dead letter is `DEAD_FACTS` pairs of its own, `dead:id` first, then its entry's pairs.
 """
 
 from __future__ import annotations
@@ -14,6 +17,10 @@ Pairs = Sequence[tuple[bytes, bytes]]
 TYPE = b"type"
 HEADER = b"header:"
 TRACE = (b"traceparent", b"tracestate")
+FOR_GROUP = "header:for-group"
+DEAD_FACTS = 8
+PACKED = b"dead:fields"
+MOST_WORDS = 7000  # a Lua body cannot pass on more than 8000
 
 
 class Codec(Protocol):
@@ -163,3 +170,19 @@ def wire(codec: Codec, type: str, data: Any, headers: Mapping[str, Any] | None) 
         raise TypeError(f"the type of an entry must be a str, not {type!r}")
     rows = [(TYPE, encoded(type, "type")), *header_pairs(headers), *codec.encode(data)]
     return [word for row in rows for word in row]
+
+
+def packed(words: list[bytes]) -> list[bytes]:
+    """An entry's fields and values as they stand in its dead letter: as they are, or, where they are too many for one script, as one JSON field."""
+    return words if len(words) <= MOST_WORDS else [PACKED, json.dumps([word.decode("latin-1") for word in words]).encode()]
+
+
+def unpacked(fields: Pairs) -> Pairs:
+    """The entry's pairs of what stands in its dead letter."""
+    if len(fields) != 1 or fields[0][0] != PACKED:
+        return fields
+    try:
+        words = [word.encode("latin-1") for word in json.loads(fields[0][1])]
+    except (ValueError, AttributeError, TypeError):  # the entry had a field of this name
+        return fields
+    return list(zip(words[::2], words[1::2]))

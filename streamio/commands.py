@@ -11,14 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from .codec import FOR_GROUP
 from .effects import Words
 from .keys import WAITING
 from .reports import ConsumerInfo, PendingEntry
-from .scripts import LEAVE, PARK, RENEW, SEAT, SKIPPED, TAKE, Script
+from .scripts import LEAVE, PARK, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
 
 R = TypeVar("R")
 Flat = list[str]
 Entry = tuple[str, Flat]
+Redriven = tuple[str, str]
 DEAD_LETTERS = 100_000  # how many a group keeps, about
 
 
@@ -210,6 +212,12 @@ def park(key: str, group: str, owner: str, waiting: str, rows: Sequence[tuple[st
     """Let entries of `owner` wait: rows of (id, idle seconds, deliveries it must have or '', deliveries to set); the ids parked."""
     words = (word for i, idle, must, count in rows for word in (i, milliseconds(idle), must, str(count)))
     return ran(PARK, (key,), (group, owner, waiting, *words), list)
+
+
+def redrive(dead: str, key: str, group: str, lease: float, rows: Sequence[tuple[str, str, int]]) -> Command[list[Redriven]]:
+    """Bring the letters in these ranges (first id, last id, how many) back to the group: (id, what became of it) for each that is there."""
+    words = [str(word) for row in rows for word in row]
+    return ran(REDRIVE, (dead, key), (group, WAITING, milliseconds(lease), FOR_GROUP, *words), lambda reply: [(i, became) for i, became in reply])
 
 
 def leave(key: str, group: str, me: str) -> Command[bool]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakSet
 
 from .colour import Asyncio, Blocking, C, operation, wrong
+from .dead_letters import DeadLetters
 from .effects import Do, Exchange, Now
 from .emitting import Emitting
 from .ids import FIRST, LAST, NEW, Duration, Position, from_moment, seconds
@@ -130,6 +131,11 @@ class ConsumerGroupTopic(Emitting[C]):
         least = seconds(idle, "idle")
         checked_count(count)
         return (yield from pending_entries(self.topic.name, self.name, least, consumer, count))
+
+    @property
+    def dead_letters(self) -> DeadLetters[C]:
+        """The entries that this group put aside: iterable, oldest first; `redrive`, `purge`, `info`, `length`."""
+        return DeadLetters(self._driver, self.topic.name, self.name, self.topic.codec, self.lease)
 
     # -- members ----------------------------------------------------------------------------------------------------------------------
 

@@ -126,6 +126,51 @@ redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 return id
 """)
 
+# keys: dead letters, stream; args: group, parking consumer, idle time of what is due (ms), mark of a copy, then (first id, last id, how many) each
+# -> {{id of a letter, 'redriven' | 'copied' | 'held' | 'refused'}, ...}
+# An entry that the group has not been given yet (it was moved back) needs only that its letter goes: the group reads it.
+REDRIVE = Script(
+    COMMON
+    + """
+local dead, key, group, waiting, idle, mark = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+for _, each in ipairs(KEYS) do
+  local kind = redis.call('TYPE', each)
+  kind = kind.ok or kind
+  if kind ~= 'none' and kind ~= 'stream' then
+    return redis.error_reply('WRONGTYPE the key ' .. each .. ' must be a stream and holds a ' .. kind)
+  end
+end
+local place
+for _, flat in ipairs(redis.call('EXISTS', key) == 1 and redis.call('XINFO', 'GROUPS', key) or {}) do
+  local facts = by_name(flat)
+  if facts['name'] == group then place = facts['last-delivered-id'] end
+end
+if not place then return redis.error_reply('NOGROUP no such group') end
+redis.call('XDEL', dead, '0-0') -- where that is not allowed, nothing is begun
+local function redrive(id, words)
+  local entry, became = words[2], 'redriven'
+  if words[1] ~= 'dead:id' or #words <= 16 or not string.match(entry, '^%d+%-%d+$') then return 'refused' end
+  if #redis.call('XPENDING', key, group, entry, entry, 1) > 0 then return 'held' end
+  if #redis.call('XRANGE', key, entry, entry) == 0 then
+    if words[17] == 'dead:fields' or #words > 7900 then return 'refused' end
+    redis.call('XADD', key, '*', mark, group, unpack(words, 17))
+    became = 'copied'
+  elseif not less(place, entry) then
+    redis.call('XCLAIM', key, group, waiting, 0, entry, 'IDLE', idle, 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
+  end
+  redis.call('XDEL', dead, id)
+  return became
+end
+local done = {}
+for i = 5, #ARGV, 3 do
+  for _, letter in ipairs(redis.call('XRANGE', dead, ARGV[i], ARGV[i + 1], 'COUNT', ARGV[i + 2])) do
+    done[#done + 1] = {letter[1], redrive(letter[1], letter[2])}
+  end
+end
+return done
+"""
+)
+
 # keys: stream; args: group, name -> 1 where the consumer is gone, 0 where something is pending under its name
 LEAVE = Script("""
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
