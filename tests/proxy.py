@@ -1,23 +1,34 @@
-"""A loopback TCP proxy between a client and a server, which loses a reply on request: the server has executed, the client never hears."""
+"""A loopback TCP proxy between a client and a server: it loses, swallows, dribbles or delays replies on request.
+
+A lost reply: the server has executed, the client never hears. `server` may be set to another address, for connections to come.
+"""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
 
 
 class Proxy:
-    """`cut(words)`: after the next request that holds these bytes was answered by the server, the connection is reset instead."""
+    """`cut(words)`: after the next request that holds these bytes was answered by the server, the connection is reset instead.
+
+    deaf      replies are swallowed; a connection that lost one stays so for ever, as behind a router that forgot it
+    dribble   requests and replies come one byte at a time
+    delay     seconds by which each piece of a reply comes later
+    times     when each connection was made, by the monotonic clock
+    """
 
     def __init__(self, port: int) -> None:
         self.server = ("127.0.0.1", port)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.words, self.cuts, self.connections = b"", 0, 0
+        self.deaf, self.dribble, self.delay, self.times = False, False, 0.0, list[float]()
         self.pairs: list[tuple[socket.socket, socket.socket]] = []
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -31,7 +42,12 @@ class Proxy:
             while True:
                 client, _ = self.listener.accept()
                 self.connections += 1
-                server = socket.create_connection(self.server)
+                self.times.append(time.monotonic())
+                try:
+                    server = socket.create_connection(self.server)
+                except OSError:  # nobody is there
+                    reset(client)
+                    continue
                 self.pairs.append((client, server))
                 threading.Thread(target=self.carry, args=(client, server), daemon=True).start()
 
@@ -48,18 +64,29 @@ class Proxy:
                     server.sendall(data)
                     answered.wait(5)
                     break
-                server.sendall(data)
+                self.pass_on(data, server)
         reset(client, server)
 
     def reply(self, client: socket.socket, server: socket.socket, silent: threading.Event, answered: threading.Event) -> None:
         """Replies down."""
+        deaf = False
         with suppress(OSError):
             while data := server.recv(65536):
+                deaf = deaf or self.deaf
                 if silent.is_set():
                     answered.set()
                     return
-                client.sendall(data)
+                if not deaf:
+                    time.sleep(self.delay)
+                    self.pass_on(data, client)
             reset(client, server)
+
+    def pass_on(self, data: bytes, to: socket.socket) -> None:
+        """Send the bytes on, all or one by one."""
+        for piece in [data[i : i + 1] for i in range(len(data))] if self.dribble else [data]:
+            to.sendall(piece)
+            if self.dribble:
+                time.sleep(0.0003)
 
     def close(self) -> None:
         """End all connections."""

@@ -17,10 +17,10 @@ from streamio import ConsumerGroupTopic, GroupLost, Topic
 from ..proxy import Proxy
 from ..servers import RedisServer
 from ..topologies import world
+from ..watched import Watched
 from ..world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.real]
-WATCHED = ("disconnected", "reconnected", "group_created", "lease_lost", "missing", "error")
 
 
 @pytest.fixture(scope="module")
@@ -36,37 +36,6 @@ async def w(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIterato
     """A world of each colour on that server."""
     async with world(request.param, server.port) as made:
         yield made
-
-
-class Watched:
-    """A member whose reads block for 1 s, the ids it handled, and what its lifecycle told."""
-
-    def __init__(self, w: World, client: Any = None, **options: Any) -> None:
-        self.w, self.seen, self.deliveries, self.told = w, [], [], []
-        self.topic = w.topic(client=client)
-        self.group = w.group(w.topic(), **options)
-        self.member = w.member(w.group(self.topic, **options), "me", block=1)
-        self.member.on("*", self.handle)
-        for name in WATCHED:
-            self.member.lifecycle.on(name, lambda event: self.told.append((event.name, event.reason) if event.reason else event.name))
-
-    def handle(self, message: Any) -> None:
-        """The member's handler."""
-        self.deliveries.append(message.deliveries)
-        self.seen.append(message.id)
-
-    async def blocked(self) -> None:
-        """Wait until the member waits in its read."""
-        await self.w.until(lambda: self.w.raw.info("clients")["blocked_clients"])
-
-    async def publish(self) -> str:
-        """The id of a new entry, over connections that nobody cuts."""
-        return str(await self.w.do(self.group.topic.publish("x")))
-
-    async def handles(self) -> None:
-        """Publish, and wait until the member has handled it as the newest."""
-        entry_id = await self.publish()
-        await self.w.until(lambda: self.seen[-1:] == [entry_id])
 
 
 @pytest.mark.asyncio
