@@ -4,20 +4,46 @@ from .codec import Codec, FlatCodec, JSONCodec
 from .colour import Asyncio, Blocking
 from .dead_letters import DeadLetter, DeadLetters
 from .entries import Entries
-from .errors import GroupFull, GroupInUse, GroupLost, PublishStopped, PublishUncertain, SetupError, StreamioError
+from .errors import (
+    Abandoned,
+    ConsumerBusy,
+    GroupFull,
+    GroupInUse,
+    GroupLost,
+    HandlerTimeout,
+    NotAcknowledged,
+    PublishStopped,
+    PublishUncertain,
+    SetupError,
+    StreamioError,
+)
 from .group import ConsumerGroupTopic
 from .member import ConsumerGroupMember
 from .message import Message
-from .reports import ConsumerInfo, DeadLettersInfo, Event, GroupInfo, Holder, MemberInfo, PendingEntry, RedriveResult, TopicInfo, TrimResult
+from .reports import (
+    ConsumerInfo,
+    DeadLettersInfo,
+    Event,
+    GroupInfo,
+    Holder,
+    MemberInfo,
+    PendingEntry,
+    ReapResult,
+    RedriveResult,
+    TopicInfo,
+    TrimResult,
+)
 from .retry import RetryPolicy
 from .topic import Topic, from_url
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Abandoned",
     "Asyncio",
     "Blocking",
     "Codec",
+    "ConsumerBusy",
     "ConsumerGroupMember",
     "ConsumerGroupTopic",
     "ConsumerInfo",
@@ -31,13 +57,16 @@ __all__ = [
     "GroupInUse",
     "GroupInfo",
     "GroupLost",
+    "HandlerTimeout",
     "Holder",
     "JSONCodec",
     "MemberInfo",
     "Message",
+    "NotAcknowledged",
     "PendingEntry",
     "PublishStopped",
     "PublishUncertain",
+    "ReapResult",
     "RedriveResult",
     "RetryPolicy",
     "SetupError",

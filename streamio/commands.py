@@ -15,7 +15,7 @@ from .codec import FOR_GROUP
 from .effects import Words
 from .keys import WAITING
 from .reports import ConsumerInfo, PendingEntry
-from .scripts import LEAVE, PARK, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
+from .scripts import HAND_OVER, LEAVE, PARK, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
 
 R = TypeVar("R")
 Flat = list[str]
@@ -141,6 +141,26 @@ def xpending(key: str, group: str, idle: float, start: str, end: str, count: int
     least = ("IDLE", milliseconds(idle)) if idle else ()  # fakeredis 2.40 takes IDLE 0 to leave out what was delivered this millisecond
     words = ("XPENDING", key, group, *least, start, end, str(count))
     return Command(words if name is None else (*words, name), lambda reply: [PendingEntry(i, n, ms / 1000, d) for i, n, ms, d in reply])
+
+
+def xpending_all(key: str, group: str) -> Command[str]:
+    """The newest id that is pending in the group; '' where none is."""
+    return Command(("XPENDING", key, group), lambda reply: reply[2] or "")
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What HAND_OVER gives: the last id it looked at, how many entries are the heir's now, and how many it looked at."""
+
+    last: str
+    moved: int
+    seen: int
+
+
+def hand_over(keys: Words, group: str, owner: str, heir: str, least: float, idle: float, within: tuple[str, str], count: int) -> Command[HandedOver]:
+    """Make the heir's what is pending under `owner`, idle for `least` seconds, its ids `within` these; idle for `idle` seconds from now on."""
+    args = (group, owner, heir, milliseconds(least), milliseconds(idle), *within, str(count), str(DEAD_LETTERS))
+    return ran(HAND_OVER, keys, args, lambda reply: HandedOver(*reply))
 
 
 # -- a member's reading and settling -------------------------------------------------------------------------------------------------

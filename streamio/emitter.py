@@ -4,6 +4,8 @@
 2. No name is special: `error` and `new_listener` are types like others, so that no producer can do harm by writing them.
 3. A `once` listener stays until its entry succeeded; `settled()` then removes it.
 4. What listeners return is kept by whoever calls them: `listeners_of` gives the functions, in order.
+5. A type has either listeners, which are called with one entry, or one batch handler, which is called with many. Where their patterns overlap, the
+   listeners win; of several batch handlers the first does, the group's before the member's.
 """
 
 from __future__ import annotations
@@ -41,6 +43,13 @@ class Once:
         return self.entry == entry
 
 
+class Batched:
+    """A batch handler: called with up to `size` entries, no later than `wait` seconds after the first of them was gathered."""
+
+    def __init__(self, function: Listener, size: int, wait: float) -> None:
+        self.function, self.size, self.wait = function, size, wait
+
+
 class Handlers(EventEmitter):
     """Listeners for entries by type. `above` is an emitter whose listeners come first (a group, to its members)."""
 
@@ -49,14 +58,31 @@ class Handlers(EventEmitter):
         self._lock: Any = RLock()  # looking a type up takes the lock again
         self.above = above
         self.table: dict[str, Listener] = {}
+        self.batches: dict[str, Batched] = {}
+        self.gatherers: dict[str, Batched | None] = {}  # by type, as they were looked up
         self.family: WeakSet[Handlers] = WeakSet() if above is None else above.family
         self.family.add(self)
 
     def _add_event_handler(self, event: str, k: Listener, v: Listener) -> None:
         self._check(event, k)
+        if any(event in each.batches for each in self._relatives()):
+            raise ValueError(f"{event!r} has a batch handler: a type has either listeners or a batch handler")
         with self._lock:
             self._events.setdefault(event, OrderedDict())[k] = v
         self._forget()
+
+    def _add_batch_handler(self, event: str, batched: Batched) -> None:
+        self._check(event, batched.function)
+        for each in self._relatives():
+            if event in each.batches or event in each._events:
+                kind = "a batch handler" if event in each.batches else "listeners"
+                raise ValueError(f"{event!r} has {kind} already: a type has either listeners or one batch handler")
+        self.batches[event] = batched
+        self._forget()
+
+    def _relatives(self) -> list[Handlers]:
+        """Those who have listeners for the same entries: a member and its group, a group and all its members."""
+        return list(self.family) if self.above is None else [self, self.above]
 
     def _check(self, event: str, function: Listener) -> None:
         """Refuse what cannot be a listener."""
@@ -77,6 +103,9 @@ class Handlers(EventEmitter):
     def remove_listener(self, event: str, f: Listener) -> None:
         """Remove the listener; a KeyError where it does not listen to this type. Entries that wait for a retry find it gone, too."""
         with self._lock:
+            if event in self.batches and self.batches[event].function == f:
+                del self.batches[event]
+                return self._forget()
             listeners = self._events.get(event)
             if listeners is None or listeners.pop(f, None) is None:
                 raise KeyError(f"{f!r} does not listen to {event!r}")
@@ -87,19 +116,45 @@ class Handlers(EventEmitter):
     def remove_all_listeners(self, event: str | None = None) -> None:
         """Remove all listeners, or all of one type."""
         with self._lock:
-            self._events.clear() if event is None else self._events.pop(event, None)
+            for found in (self._events, self.batches):
+                found.clear() if event is None else found.pop(event, None)
         self._forget()
+
+    def listeners(self, event: str) -> list[Listener]:
+        """The functions that were added for exactly this type or pattern, here."""
+        return [*super().listeners(event), *([self.batches[event].function] if event in self.batches else [])]
+
+    def event_names(self) -> set[str]:
+        """The types and patterns that anything listens to, here."""
+        return {*self._events, *self.batches}
 
     def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
         """Call the listeners of a type here and now; whether there were any. Nothing is read or acknowledged: this is for tests."""
-        found = self.listeners_of(event)
+        found, batched = self.listeners_of(event), self.batch_of(event)
         for listener in found:
             listener(*args, **kwargs)
-        return bool(found)
+        if batched is not None:
+            batched.function([*args], **kwargs)
+        return bool(found or batched)
 
     def any_listener(self) -> bool:
         """Whether anything listens, here or above."""
-        return bool(self._events) or (self.above is not None and self.above.any_listener())
+        return bool(self._events or self.batches) or (self.above is not None and self.above.any_listener())
+
+    def most_gathered(self) -> int:
+        """The size of the greatest batch, here or above; 0 where there is no batch handler."""
+        return max([batched.size for batched in [*self.batches.values()]], default=self.above.most_gathered() if self.above is not None else 0)
+
+    def batch_of(self, type: str) -> Batched | None:
+        """The batch handler that an entry of this type is for, remembered in `gatherers`; None where there is none, or where listeners want it."""
+        try:
+            return self.gatherers[type]
+        except KeyError:
+            found = None if self.listeners_of(type) else self._batch_matching(type)
+        if len(self.gatherers) >= MOST_TYPES:
+            self.gatherers.clear()
+        self.gatherers[type] = found
+        return found
 
     def listeners_of(self, type: str) -> tuple[Listener, ...]:
         """The listeners that an entry of this type is for, in the order in which they run."""
@@ -151,10 +206,16 @@ class Handlers(EventEmitter):
             found = [listener for event, listeners in self._events.items() if matches(event, type) for listener in listeners.values()]
         yield from found
 
+    def _batch_matching(self, type: str) -> Batched | None:
+        above = self.above._batch_matching(type) if self.above is not None else None
+        found = (batched for event, batched in [*self.batches.items()] if matches(event, type))
+        return above if above is not None else next(found, None)
+
     def _forget(self) -> None:
         """Listeners changed: what was looked up before holds no more, here and below."""
         for emitter in self.family:
             emitter.table.clear()
+            emitter.gatherers.clear()
 
 
 def matches(event: str, type: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured
 from .drivers.tasks import finished
 from .drivers.workers import refuse_awaitable
-from .emitter import Handlers, Listener
+from .emitter import Batched, Handlers, Listener
+from .ids import Duration, seconds
 from .message import Message
 
 
@@ -25,10 +26,16 @@ class Dataclass(Protocol):
 Plain = None | bool | int | float | str | bytes | Mapping[Any, Any] | Iterable[Any] | Dataclass | Message
 PlainHandler = TypeVar("PlainHandler", bound=Callable[[Message], Plain])
 AnyHandler = TypeVar("AnyHandler", bound=Callable[[Message], object])
+# What a batch handler says is done: None or True all, False nothing, else these ids or messages.
+Done = None | bool | Iterable[str | Message]
+PlainBatchHandler = TypeVar("PlainBatchHandler", bound=Callable[[list[Message]], Done])
+AnyBatchHandler = TypeVar("AnyBatchHandler", bound=Callable[[list[Message]], Done | Awaitable[Done]])
 
 
 class InThread:
     """A plain function that an asyncio member calls in a thread, so that it does not hold up the event loop."""
+
+    in_thread = True  # it goes on where it is cancelled
 
     def __init__(self, function: Listener) -> None:
         self.function = function
@@ -69,6 +76,41 @@ class Emitting(Handlers, Coloured[C]):
             return function
 
         return add if f is None else add(f)
+
+    @overload
+    def on_batch(
+        self: Emitting[Blocking], fn: None = None, size: int = 100, wait: Duration = 1, type: str = "*"
+    ) -> Callable[[PlainBatchHandler], PlainBatchHandler]: ...
+    @overload
+    def on_batch(self: Emitting[Blocking], fn: PlainBatchHandler, size: int = 100, wait: Duration = 1, type: str = "*") -> PlainBatchHandler: ...
+    @overload
+    def on_batch(
+        self: Emitting[Asyncio], fn: None = None, size: int = 100, wait: Duration = 1, type: str = "*"
+    ) -> Callable[[AnyBatchHandler], AnyBatchHandler]: ...
+    @overload
+    def on_batch(self: Emitting[Asyncio], fn: AnyBatchHandler, size: int = 100, wait: Duration = 1, type: str = "*") -> AnyBatchHandler: ...
+    def on_batch(self, fn: Any = None, size: int = 100, wait: Duration = 1, type: str = "*") -> Any:
+        """Call `fn` with lists of messages of this type; as a call, or as a decorator: `@member.on_batch(size=100, wait=1)`.
+
+        A list has `size` messages, or what came within `wait` seconds after the first of them. What `fn` returns says what is done and is
+        acknowledged: None or True everything, an iterable of ids or messages these, False nothing. The others failed, as all do where `fn` raises:
+        each is tried again by the retry policy. What `fn` settled itself (`ack()`, `nack()`, `bury()`) keeps that verdict.
+
+        A type has either listeners or one batch handler (`ValueError`). Where patterns overlap, the listeners of `on` get the message; of several
+        batch handlers the one that was added first does, the group's before the member's. A list takes one slot of `concurrency`. On an asyncio
+        object `fn` may be a coroutine function. A message on its last permitted delivery comes in a list of its own.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"size must be a whole number, 1 or more, not {size!r}")
+        longest = seconds(wait, "wait")
+        if longest <= 0:
+            raise ValueError(f"wait must be more than 0 seconds, not {wait!r}")
+
+        def add(function: Any) -> Any:
+            self._add_batch_handler(type, Batched(function, size, longest))
+            return function
+
+        return add if fn is None else add(fn)
 
     @overload  # type: ignore[override]
     def once(self: Emitting[Blocking], event: str) -> Callable[[PlainHandler], PlainHandler]: ...

@@ -51,6 +51,45 @@ class GroupFull(StreamioError):
         return f"consumer group {self.group!r} of topic {self.topic!r} already has its max={self.max} members"
 
 
+class ConsumerBusy(StreamioError):
+    """A consumer was not removed, because `pending` entries are pending under its name. Without an `heir` nothing was changed.
+
+    With one, what was pending went there, and the consumer read more: it is alive.
+    """
+
+    def __init__(self, topic: str, group: str, consumer: str, pending: int, heir: str | None = None) -> None:
+        super().__init__(topic, group, consumer, pending, heir)
+        self.topic, self.group, self.consumer, self.pending, self.heir = topic, group, consumer, pending, heir
+
+    def __str__(self) -> str:
+        which = f"consumer {self.consumer!r} of group {self.group!r}, topic {self.topic!r},"
+        if self.heir is None:
+            return f"{which} has {self.pending} entries pending: name an heir for them, or hand them over first"
+        return f"{which} is alive, it reads on while its entries go to {self.heir!r} ({self.pending} pending now): stop it first"
+
+
+class HandlerTimeout(StreamioError):
+    """A handler, or a loop's body, ran for longer than the member's `handler_timeout`, `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"it ran for longer than handler_timeout={self.seconds:g} s"
+
+
+class NotAcknowledged(StreamioError):
+    """A batch handler returned, and not for this entry: it returned False, or other ids. `handler` is the function."""
+
+    def __init__(self, handler: object) -> None:
+        super().__init__(handler)
+        self.handler = handler
+
+    def __str__(self) -> str:
+        return f"the batch handler {self.handler!r} did not return this entry as done"
+
+
 class PublishStopped(StreamioError):
     """`publish_many` came to an item it could not publish, the one at `index`, and sent nothing more.
 
@@ -80,6 +119,14 @@ class PublishUncertain(StreamioError):
     def __str__(self) -> str:
         done = f" from item {self.index} on ({len(self.ids)} entries are known to be written)" if self.ids else ""
         return f"the write to {self.topic!r} is uncertain{done}: it was sent, and no reply came back ({self.__cause__})"
+
+
+class Abandoned(BaseException):
+    """`abandon()` was called, or a second signal came (`stop_on`): nothing was acknowledged any more, and what was in hand is pending until its lease
+    ends. No `Exception`, so that no handler takes it for one of its own."""
+
+    def __str__(self) -> str:
+        return "abandoned: what was in hand stays pending until its lease ends"
 
 
 class Unanswered(Exception):

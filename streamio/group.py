@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakSet
 
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .dead_letters import DeadLetters
+from .drivers.threads import in_thread
 from .effects import Do, Exchange, Now
 from .emitting import Emitting
+from .errors import Abandoned
 from .ids import FIRST, LAST, NEW, Duration, Position, from_moment, seconds
-from .keys import WAITING, checked
+from .keys import WAITING, checked, checked_consumer
 from .message import Message
 from .options import MemberOptions, OnGroupLost, Unhandled
+from .protocol.consumers import handing_over, reaping, removing, within
 from .protocol.groups import creating, destroying, seeking
 from .protocol.inspecting import consumer_infos, one_group, pending_entries
-from .reports import ConsumerInfo, GroupInfo, PendingEntry
+from .reports import ConsumerInfo, GroupInfo, PendingEntry, ReapResult
 from .retry import RetryPolicy
+from .signals import stop_on
 from .topic import Topic, checked_count
 
 if TYPE_CHECKING:
@@ -137,6 +141,53 @@ class ConsumerGroupTopic(Emitting[C]):
         """The entries that this group put aside: iterable, oldest first; `redrive`, `purge`, `info`, `length`."""
         return DeadLetters(self._driver, self.topic.name, self.name, self.topic.codec, self.lease)
 
+    # -- consumers on the server ------------------------------------------------------------------------------------------------------
+
+    @operation
+    def handover(self, from_: str | ConsumerGroupMember[Any], to: str | ConsumerGroupMember[Any] | None) -> Exchange[int]:
+        """Make all that is pending under the consumer `from_` the consumer `to`'s (None: whoever is free takes it); how many entries that were.
+
+        The oldest go first, in atomic pages of 100; no delivery is counted, and the lease of `to` begins. A living `to` handles them after its
+        next look for entries of others (`claim_interval`). What a living `from_` has started may run twice. What was deleted meanwhile is
+        acknowledged, with a dead letter. Where the connection breaks, call it again: nothing is lost in between.
+        """
+        owner, heir = self._consumer(from_, "from_"), None if to is None else self._consumer(to, "to")
+        if owner == heir:
+            raise ValueError(f"from_ and to are the same consumer {owner!r}")
+        return (yield from within(self.topic.name, self.name, handing_over(self.topic.name, self.name, owner, heir)))
+
+    @operation
+    def remove_consumer(self, name: str | ConsumerGroupMember[Any], heir: str | ConsumerGroupMember[Any] | None = None) -> Exchange[bool]:
+        """Remove a consumer's record; False where there is none. What is pending under its name is never destroyed.
+
+        It is handed over to `heir` first; without one, `ConsumerBusy` says how much there is, and nothing is changed. The same error comes where
+        a living member keeps reading. To give the entries to whoever is free: `handover(name, None)`.
+        """
+        owner, inherits = self._consumer(name, "name"), None if heir is None else self._consumer(heir, "heir")
+        if owner == inherits:
+            raise ValueError(f"name and heir are the same consumer {owner!r}")
+        return (yield from within(self.topic.name, self.name, removing(self.topic.name, self.name, owner, inherits)))
+
+    @operation
+    def reap(self, to: str | ConsumerGroupMember[Any] | None = None) -> Exchange[ReapResult]:
+        """Hand over what consumers left behind that said nothing for a lease, and remove their records; their names, and how many entries.
+
+        `to` gets the entries (None: whoever is free takes them). Nothing of a living member is touched. Members do the same in passing, a
+        `claim_interval` later; this is for when none is there, or at once.
+        """
+        heir = None if to is None else self._consumer(to, "to")
+        return (yield from within(self.topic.name, self.name, reaping(self.topic.name, self.name, self.lease, heir)))
+
+    def _consumer(self, value: str | ConsumerGroupMember[Any], argument: str) -> str:
+        """The consumer's name; errors name the argument."""
+        from .member import ConsumerGroupMember
+
+        if not isinstance(value, ConsumerGroupMember):
+            return checked_consumer(value, f"consumer name {argument}")
+        if (value.group.name, value.group.topic.name) != (self.name, self.topic.name):
+            raise ValueError(f"{argument} must be a member of this group, not {value!r}")
+        return value.id
+
     # -- members ----------------------------------------------------------------------------------------------------------------------
 
     def member(self, id: str | None = None, **options: Unpack[MemberOptions]) -> ConsumerGroupMember[C]:
@@ -169,6 +220,15 @@ class ConsumerGroupTopic(Emitting[C]):
         for member in living:
             member.stop()
         self._stopping = not living
+
+    def abandon(self) -> None:
+        """Let all members of this process end at once, without acknowledging anything (`ConsumerGroupMember.abandon`)."""
+        for member in list(self._members):
+            member.abandon()
+
+    def stop_on(self, *signals: int) -> None:
+        """Let these signals (none given: SIGTERM and SIGINT) `stop()` the members of this process; a second one lets them `abandon()`."""
+        stop_on(self, signals)
 
     @operation
     def close(self) -> Exchange[None]:
@@ -203,15 +263,24 @@ def milliseconds_now() -> Exchange[int]:
 
 def listen_in_threads(members: list[Any]) -> None:
     """Each in a thread; the first error stops the others and is raised."""
-    with ThreadPoolExecutor(len(members), thread_name_prefix="streamio-member") as pool:
-        futures = [pool.submit(member.connect_and_listen) for member in members]
-        try:
-            wait(futures, return_when="FIRST_EXCEPTION")
-        finally:
-            for member in members:
-                member.stop()
+    futures = [in_thread(f"streamio-{member.id}", member.connect_and_listen) for member in members]
+    try:
+        wait(futures, return_when="FIRST_EXCEPTION")
+    except BaseException as error:
+        stop_all(members)
+        if not isinstance(error, Abandoned):
+            wait(futures)
+        raise
+    stop_all(members)
+    wait(futures)
     for future in futures:
         future.result()
+
+
+def stop_all(members: list[Any]) -> None:
+    """Stop each."""
+    for member in members:
+        member.stop()
 
 
 async def listen_side_by_side(members: list[Any]) -> None:
@@ -220,8 +289,7 @@ async def listen_side_by_side(members: list[Any]) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
-        for member in members:
-            member.stop()
+        stop_all(members)
         await asyncio.wait(tasks)
     await asyncio.gather(*tasks)  # raises the first error, and marks the others as seen
 

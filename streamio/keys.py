@@ -60,3 +60,10 @@ def checked(name: str, what: str) -> str:
     if size > LONGEST:
         raise ValueError(f"the {what} is {size} bytes long, {LONGEST} are allowed")
     return name
+
+
+def checked_consumer(name: str, what: str) -> str:
+    """The name of a member, as `checked`; the parking consumer is none."""
+    if checked(name, what) == WAITING:
+        raise ValueError(f"the {what} {WAITING!r} is reserved: it is where waiting entries are parked")
+    return name

@@ -20,6 +20,7 @@ from .protocol.holding import guarded
 from .protocol.reading import next_message
 from .protocol.settling import sending
 from .reports import MemberInfo
+from .signals import stop_on
 
 
 class ConsumerGroupMember(Membership[C]):
@@ -35,6 +36,8 @@ class ConsumerGroupMember(Membership[C]):
                      (at most once)
     grace            seconds that `stop()` gives to handlers that run (default 30)
     connect_timeout  seconds to wait for a server that is not there (default 10)
+    handler_timeout  seconds that a handler, or a loop's body, may take; one that takes longer has failed with `HandlerTimeout`. In asyncio a handler
+                     is cancelled then; a thread cannot be ended: what it does later means nothing, and it keeps its place until it returns
     standby          where the group's `max` places are taken: wait for one instead of raising `GroupFull`; a dead member's is free after a lease
 
     Everything pending under the member's name is renewed while the process lives and, in asyncio, its event loop turns. So handlers may take
@@ -63,13 +66,14 @@ class ConsumerGroupMember(Membership[C]):
         ack: Ack = "auto",
         grace: Duration = 30,
         connect_timeout: Duration = 10,
+        handler_timeout: Duration | None = None,
         standby: bool = False,
     ) -> None:
         if not isinstance(topic, ConsumerGroupTopic):
             raise TypeError(f"a member belongs to a ConsumerGroupTopic, not to {topic!r}")
         options = {
             "concurrency": concurrency, "prefetch": prefetch, "block": block, "ack": ack, "grace": grace, "connect_timeout": connect_timeout,
-            "standby": standby,
+            "handler_timeout": handler_timeout, "standby": standby,
         }  # fmt: skip
         if handlers is not None and not isinstance(handlers, Mapping):
             raise TypeError(f"handlers must be a mapping of types to handlers, not {handlers!r}")
@@ -182,6 +186,26 @@ class ConsumerGroupMember(Membership[C]):
         """
         if self._hand.state not in ("stopped", "closed", "forked"):
             self._hand.halt(stopping=True)
+            self._runner.stopping()
+
+    def abandon(self) -> None:
+        """End at once: nothing is acknowledged any more, tasks are cancelled, and `connect_and_listen()` raises `Abandoned`.
+
+        What was in hand stays pending under the member's name until its lease ends; then others handle it again, this delivery counted. A handler
+        in a thread cannot be ended: it runs on, but the process need not wait for it.
+        """
+        hand = self._hand
+        if hand.state not in ("new", "stopped", "closed", "forked"):
+            hand.quitting = True
+            hand.halt(stopping=True)
+            self._runner.interrupt(self._listener if self._user in ("listening", "draining") else None)
+
+    def stop_on(self, *signals: int) -> None:
+        """Let these signals (none given: SIGTERM and SIGINT) `stop()` the member; a second one lets it `abandon()`.
+
+        For blocking members call it in the main thread, for asyncio ones on the running loop.
+        """
+        stop_on(self, signals)
 
     def pause(self) -> None:
         """Start nothing and read nothing until `resume()`: what runs finishes, what waits in hand is given back."""
@@ -228,6 +252,8 @@ class ConsumerGroupMember(Membership[C]):
         for event, listeners in self._events.items():
             for function, listener in listeners.items():
                 other._add_event_handler(event, function, listener)
+        for event, batched in self.batches.items():
+            other._add_batch_handler(event, batched)
         for event, handler in dict(handlers or {}).items():
             other._add_event_handler(event, handler, handler)
         return other

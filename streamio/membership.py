@@ -18,6 +18,7 @@ from .drivers import tasks, workers
 from .effects import Do, Exchange
 from .emitter import Lifecycle, log
 from .emitting import Emitting
+from .errors import Abandoned
 from .group import ConsumerGroupTopic, one_of, positive
 from .ids import seconds
 from .keys import checked_consumer
@@ -62,8 +63,11 @@ class Membership(Emitting[C]):
     def _verdict(self, error: BaseException | None) -> None:
         """The end of the `with` block decides about the messages whose loops were left."""
         hand, self._in_block = self._hand, False
-        messages = [*hand.undecided, *([] if hand.current is None else [hand.current])]
-        hand.undecided, hand.current = [], None
+        messages = [*hand.undecided]
+        if hand.current is not None and self._user == "iterating":  # else a handler runs in another thread or task, and decides by itself
+            messages.append(hand.current)
+            hand.current = None
+        hand.undecided = []
         for message in messages:
             released(hand, message) if error is not None else succeeded(hand, message)
 
@@ -102,7 +106,9 @@ class Membership(Emitting[C]):
         hand = self._hand
         if hand.state in ("closed", "forked"):
             return self._free()
-        if hand.state not in ("new", "stopped"):
+        if hand.quitting:
+            yield from self._quit()
+        elif hand.state not in ("new", "stopped"):
             if self._user == "iterating" and hand.current is not None:
                 released(hand, hand.current)
             yield Do(lambda: self._driver.run_on(hand.reading, leaving(hand)))
@@ -113,6 +119,16 @@ class Membership(Emitting[C]):
         hand.state = "closed" if self._closing else "stopped"
         hand.halt(stopping=self._closing, displaced=False)  # a loop that goes on after `close()` ends
         self._free()
+
+    def _quit(self) -> Exchange[None]:
+        """End without a word: what is in hand stays pending, and its lease ends."""
+        hand, self._closing = self._hand, True
+        yield Do(lambda: self._driver.drop(hand.reading))
+        yield Do(self._keeper.stop)
+        self._let_go()
+        hand.state = "closed"
+        self.lifecycle.tell(hand.event("stopped", reason="abandoned"))
+        raise Abandoned
 
     def _need_open(self) -> None:
         if self._hand.state == "closed":
@@ -198,6 +214,7 @@ def settings_of(group: ConsumerGroupTopic[Any], me: str, options: Mapping[str, A
         connect_timeout=seconds(options["connect_timeout"], "connect_timeout"),
         grace=seconds(options["grace"], "grace"),
         standby=flag(options["standby"], "standby"),
+        handler_timeout=None if options["handler_timeout"] is None else positive(options["handler_timeout"], "handler_timeout"),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .codec import FlatCodec, Pairs, headers_of, is_reserved, payload_of
 from .ids import Duration, published_at, seconds
 from .protocol.holding import Guard
+from .protocol.limiting import Limit
 from .protocol.outcomes import nacked
 
 if TYPE_CHECKING:
@@ -43,8 +45,9 @@ class Message:
     claimed       whether it was taken over from a member that went silent, or from an earlier life of this one
     """
 
-    __slots__ = ("_data", "_flat", "_guard", "_hand", "_open", "id", "type")
+    __slots__ = ("_data", "_flat", "_guard", "_hand", "_limit", "_open", "id", "type")
     _guard: Guard
+    _limit: Limit
     deliveries: int = 1
     claimed: bool = False
     orphan: bool = False
@@ -133,6 +136,13 @@ class Message:
         if not isinstance(reason, str):
             raise TypeError(f"reason must be a str or an exception, not {reason!r}")
         return self._settles(lambda hand: hand.bury(self, reason))
+
+    def extend(self) -> bool:
+        """Give this delivery its full `handler_timeout` again, and renew all that the member has in hand now. False where it was settled before.
+
+        Without it everything in hand is renewed every third of a lease, as long as the handler runs.
+        """
+        return self._settles(lambda hand: hand.extend(self, time.monotonic()))
 
     def _is_open(self) -> bool:
         return hasattr(self, "_open")

@@ -37,6 +37,7 @@ class MemberSettings(TypedDict, total=False):
     ack: Ack
     grace: Duration
     connect_timeout: Duration
+    handler_timeout: Duration | None
     standby: bool
 
 

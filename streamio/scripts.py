@@ -53,19 +53,25 @@ local function by_name(flat)
 end
 """
 
+# The dead letter of an entry that is gone: keys are the stream and the dead letters; what other bodies begin with.
+MOURN = """
+local function mourn(maxlen, group, id, owner, deliveries)
+  redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', maxlen, '*', 'dead:id', id, 'dead:group', group, 'dead:consumer', owner,
+    'dead:deliveries', deliveries, 'dead:reason', 'missing', 'dead:error', '', 'dead:traceback', '', 'dead:topic', KEYS[1])
+end
+"""
+
 # keys: stream, dead letters; args: group, me, from ('': of any but me and the parking consumer), least idle (ms), first id, how many,
 # parking consumer, maxlen of the dead letters, how many to take
 # -> {last id looked at or '', {{id, {field, value, ...}, deliveries, idle ms}, ...}, {id of each entry that is gone, ...}, how many it looked at}
-TAKE = Script("""
+TAKE = Script(
+    MOURN
+    + """
 local key, group, me, from, idle, waiting = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[7]
 local pending
 if from == '' then pending = redis.call('XPENDING', key, group, ARGV[5], '+', ARGV[6])
 elseif idle == '0' then pending = redis.call('XPENDING', key, group, ARGV[5], '+', ARGV[6], from)
 else pending = redis.call('XPENDING', key, group, 'IDLE', idle, ARGV[5], '+', ARGV[6], from) end
-local function mourn(id, owner, deliveries)
-  redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'dead:id', id, 'dead:group', group, 'dead:consumer', owner,
-    'dead:deliveries', deliveries, 'dead:reason', 'missing', 'dead:error', '', 'dead:traceback', '', 'dead:topic', key)
-end
 local last, taken, gone = '', {}, {}
 for _, p in ipairs(pending) do
   if #taken == tonumber(ARGV[9]) then break end
@@ -76,14 +82,37 @@ for _, p in ipairs(pending) do
     if claimed[1] then
       taken[#taken + 1] = {id, claimed[1][2], deliveries, p[3]}
     else
-      mourn(id, owner, deliveries)
+      mourn(ARGV[8], group, id, owner, deliveries)
       redis.call('XACK', key, group, id)
       gone[#gone + 1] = id
     end
   end
 end
 return {last, taken, gone, #pending}
-""")
+"""
+)
+
+# keys: stream, dead letters; args: group, from, to, least idle (ms), idle to set (ms), first id, last id, how many, maxlen of the dead letters
+# -> {last id looked at or '', how many are `to`'s now, how many it looked at}
+HAND_OVER = Script(
+    MOURN
+    + """
+local key, group, from, to, least = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local pending = least == '0' and redis.call('XPENDING', key, group, ARGV[6], ARGV[7], ARGV[8], from)
+  or redis.call('XPENDING', key, group, 'IDLE', least, ARGV[6], ARGV[7], ARGV[8], from)
+local last, moved = '', 0
+for _, p in ipairs(pending) do
+  last = p[1]
+  if redis.call('XCLAIM', key, group, to, least, last, 'IDLE', ARGV[5], 'RETRYCOUNT', p[4])[1] then
+    moved = moved + 1
+  else
+    mourn(ARGV[9], group, last, from, p[4])
+    redis.call('XACK', key, group, last)
+  end
+end
+return {last, moved, #pending}
+"""
+)
 
 # keys: stream; args: group, me, first id -> the ids that are still mine, 1000 at most, each with its idle time at 0 again
 RENEW = Script("""
@@ -147,9 +176,13 @@ for _, flat in ipairs(redis.call('EXISTS', key) == 1 and redis.call('XINFO', 'GR
 end
 if not place then return redis.error_reply('NOGROUP no such group') end
 redis.call('XDEL', dead, '0-0') -- where that is not allowed, nothing is begun
+local function fits(number)
+  return #number < 20 or #number == 20 and number <= '18446744073709551615'
+end
 local function redrive(id, words)
   local entry, became = words[2], 'redriven'
-  if words[1] ~= 'dead:id' or #words <= 16 or not string.match(entry, '^%d+%-%d+$') then return 'refused' end
+  local time, sequence = string.match(entry, '^(%d+)%-(%d+)$')
+  if words[1] ~= 'dead:id' or #words <= 16 or not time or not fits(time) or not fits(sequence) then return 'refused' end
   if #redis.call('XPENDING', key, group, entry, entry, 1) > 0 then return 'held' end
   if #redis.call('XRANGE', key, entry, entry) == 0 then
     if words[17] == 'dead:fields' or #words > 7900 then return 'refused' end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from threading import get_ident
 from typing import Any
 
@@ -14,32 +14,42 @@ from redis.exceptions import RedisError
 from ..effects import Emit
 from ..emitter import Handlers, Lifecycle
 from ..errors import StreamioError
-from ..protocol.hand import SOON, Hand
-from ..protocol.holding import guarded
+from ..protocol.gathering import Batch, due_at, each_of
+from ..protocol.hand import NEVER, SOON, Hand
 from ..protocol.joining import leaving
 from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
-from ..protocol.outcomes import failed, succeeded, unhandled
+from ..protocol.limiting import Limit, ran_out
+from ..protocol.outcomes import unhandled
 from ..protocol.reading import BROKEN, next_message
 from ..protocol.recovering import backoff
 from .asyncio import Asyncio
+from .running import Runner, acknowledged
 from .workers import refuse_generator
 
 
-class Tasks:
+class Tasks(Runner):
     """Calls a member's handlers."""
 
+    kept = False
+
     def __init__(self, hand: Hand, driver: Asyncio, handlers: Handlers, lifecycle: Lifecycle) -> None:
-        self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
-        self.fault: BaseException | None = None
+        super().__init__(hand, driver, handlers, lifecycle)
         self.places: set[asyncio.Task[None]] = set()  # the tasks that handlers run in
+        self.inline: asyncio.Task[Any] | None = None  # the listening task, where handlers run in it
+        self.grace: asyncio.TimerHandle | None = None
+        self.cut = False  # its grace is over
 
     async def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
         self.fault = None
-        if self.hand.settings.concurrency == 1:
-            await self.listen_inline(until)
-        else:
-            await self.listen_pooled(until)
+        self.begin_gathering()
+        try:
+            if self.hand.settings.concurrency == 1:
+                await self.listen_until_cut(until)
+            else:
+                await self.listen_pooled(until)
+        finally:
+            self.end_gathering()
         if self.fault is not None:
             raise self.fault
 
@@ -47,25 +57,64 @@ class Tasks:
         """The next message, or None."""
         return await self.driver.run_on(self.hand.reading, next_message(self.hand, until))
 
+    async def listen_until_cut(self, until: Callable[[], float | None]) -> None:
+        """As `listen_inline`, until the grace of a stop is over."""
+        task = asyncio.current_task()
+        self.inline, self.cut = task, False
+        try:
+            await self.listen_inline(until)
+        except asyncio.CancelledError:
+            if not self.cut or task is None or task.uncancel():
+                raise
+        finally:
+            self.inline = None
+            if self.grace is not None:
+                self.grace.cancel()
+                self.grace = None
+
+    def stopping(self) -> None:
+        """The member stops: a handler in the listening task is cancelled when its grace is over. Allowed from anywhere."""
+        loop = self.driver.loop
+        if self.inline is not None and loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self.begin_grace)
+
+    def begin_grace(self) -> None:
+        """The grace of what runs in the listening task."""
+        if self.inline is not None and self.grace is None:
+            self.grace = asyncio.get_running_loop().call_later(self.hand.settings.grace, self.cut_off)
+
+    def cut_off(self) -> None:
+        """It is over."""
+        if self.inline is not None:
+            self.cut = True
+            self.inline.cancel()
+
+    def interrupt(self, listener: Any) -> None:
+        """The member is abandoned: cancel the handlers, and the listening task. Allowed from anywhere."""
+        loop = self.driver.loop
+        if loop is not None and not loop.is_closed():
+            for task in [*self.places, *([] if listener is None else [listener])]:
+                loop.call_soon_threadsafe(task.cancel)
+
     async def listen_inline(self, until: Callable[[], float | None]) -> None:
         """One after the other, in this task."""
-        hand, lifecycle = self.hand, self.lifecycle
+        hand = self.hand
         while True:
             hand.current = message = None
             message = await self.next(until())
             if message is None:
                 return
             hand.current = message
-            await self.handle(message)
-            if lifecycle.watched or hand.settings.ack != "auto":
-                await self.handle_each()
-            else:
+            await self.handle_any(message)
+            if self.is_plain() and not hand.gathered:
                 await self.handle_many()
+            else:
+                await self.handle_each()
 
     async def handle_each(self) -> None:
         """Handle what is in hand and may start."""
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        while fresh and not hand.halted and clock() - hand.renewed_at <= lease:
+        while fresh and not hand.halted and (now := clock()) - hand.renewed_at <= lease and (not hand.gathered or due_at(hand) > now):
             try:
                 hand.current = fresh.popleft()
             except IndexError:  # the keeper gave them back
@@ -85,6 +134,8 @@ class Tasks:
                 call = callers.get(message.type) or self.handlers.caller_of(message.type)
                 if call is None:
                     await self.handle(message)
+                    if hand.gathered:
+                        return await self.handle_each()
                     continue
                 try:
                     result = call(message)
@@ -120,11 +171,10 @@ class Tasks:
                 message = await self.next(until())
                 if message is None and (hand.stopping or not hand.running):
                     break
-                if message is not None:
-                    hand.running[message.id] = message
-                    self.places.add(asyncio.create_task(self.work(message)))
-                else:
+                if message is None:
                     await self.driver.wake.rest(SOON)
+                elif (thing := self.prepared(message)) is not None:
+                    self.places.add(asyncio.create_task(self.work(thing)))
         except asyncio.CancelledError:
             for task in self.places:
                 task.cancel()
@@ -135,7 +185,7 @@ class Tasks:
     async def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
         end = time.monotonic() + self.hand.settings.grace
-        while self.hand.running and (left := end - time.monotonic()) > 0:
+        while self.hand.running and not self.hand.quitting and (left := end - time.monotonic()) > 0:
             await self.driver.wake.rest(left)
         left_over = set(self.places)
         for task in left_over:
@@ -143,57 +193,115 @@ class Tasks:
         if left_over:
             await asyncio.wait(left_over, timeout=SOON)
 
-    async def work(self, message: Any) -> None:
-        """Handle one message in a task of its own."""
+    async def work(self, thing: Any) -> None:
+        """Handle a message or a batch in a task of its own."""
         began = time.monotonic()
         try:
-            await self.handle(message)
+            await self.handle_any(thing)
         except asyncio.CancelledError:
             self.hand.halt(stopping=True)
         except BaseException as error:
             self.fault = error
             self.hand.halt(stopping=True)
         finally:
-            self.hand.prefetch.took(1, time.monotonic() - began)
-            self.hand.running.pop(message.id, None)
+            self.hand.prefetch.took(len(list(each_of(thing))), time.monotonic() - began)
+            self.hand.running.pop(id(thing), None)
             self.places.discard(asyncio.current_task())
             self.driver.wake.ring()
 
+    async def handle_any(self, thing: Any) -> None:
+        """Handle a message or a batch."""
+        if isinstance(thing, Batch):
+            await self.handle_batch(thing)
+        else:
+            await self.handle(thing)
+
     async def handle(self, message: Any) -> None:
         """Call the listeners of one message and note what became of it."""
-        hand, lifecycle = self.hand, self.lifecycle
         listeners = self.handlers.listeners_for(message.type, message.id)
         if not listeners:
-            lifecycle.tell(unhandled(hand, message))
-            return
-        if hand.settings.ack == "manual":
-            guarded(message)
-        if lifecycle.watched:
-            lifecycle.tell(hand.event("started", message=message))
-        began = time.monotonic()
+            return await self.handle_otherwise(message)
+        limit, began = self.starts((message,)), time.monotonic()
         try:
-            for listener in listeners:
-                result = listener(message)
-                if result is not None:
-                    await finished(result, listener)
+            await self.within(limit, self.called(listeners, message, limit))
         except Exception as error:
             self.handlers.over(listeners, message.id, False)
-            self.failed(message, error, time.monotonic() - began)
+            if not self.is_over(limit):
+                self.failed(message, error, time.monotonic() - began)
             return
         except BaseException:
-            hand.park(message, 0.0, message.before)
+            self.gave_up((message,), limit)
             raise
-        self.handlers.over(listeners, message.id, True)
-        succeeded(hand, message)
-        if lifecycle.watched:
-            lifecycle.tell(hand.event("succeeded", message=message, duration=time.monotonic() - began))
+        over = self.is_over(limit)
+        self.handlers.over(listeners, message.id, not over)
+        if not over:
+            self.succeeded(message, began)
 
-    def failed(self, message: Any, error: Exception, duration: float) -> None:
-        """A handler raised."""
-        retrying = failed(self.hand, message, error, random.random())
-        self.lifecycle.tell(self.hand.event("failed", message=message, error=error, duration=duration))
-        if retrying is not None:
-            self.lifecycle.tell(retrying)
+    async def handle_otherwise(self, message: Any) -> None:
+        """No listener wants the message: it is for a batch handler, or for nobody."""
+        listener = self.handlers.batch_of(message.type)
+        if listener is None:
+            self.lifecycle.tell(unhandled(self.hand, message))
+            return
+        batch = self.fill(listener, message) if self.hand.settings.concurrency == 1 else Batch(listener, 0.0, [message])
+        if batch is not None:
+            await self.handle_batch(batch)
+
+    async def handle_batch(self, batch: Batch) -> None:
+        """Call the batch handler and note what became of each message."""
+        if not self.takes(batch):
+            return
+        limit, began = self.starts(batch.started), time.monotonic()
+        try:
+            done = acknowledged(batch, await self.within(limit, result_of(batch)))
+        except Exception as error:
+            if not self.is_over(limit):
+                self.raised(batch, error, began)
+            return
+        except BaseException:
+            self.gave_up(batch.started, limit)
+            raise
+        if not self.is_over(limit):
+            self.returned(batch, done, began)
+
+    async def called(self, listeners: tuple[Any, ...], message: Any, limit: Limit | None) -> None:
+        """The listeners of one message, one after the other."""
+        for listener in listeners:
+            if limit is not None:
+                limit.cancels = not getattr(listener, "in_thread", False)
+            result = listener(message)
+            if result is not None:
+                await finished(result, listener)
+
+    async def within(self, limit: Limit | None, work: Coroutine[Any, Any, Any]) -> Any:
+        """What the work gives. Where its time is over it has failed at that moment, and is cancelled (a thread cannot be: it is waited for)."""
+        if limit is None:
+            return await work
+        loop, timer = asyncio.get_running_loop(), None
+
+        def look() -> None:
+            nonlocal timer
+            left = limit.ends - time.monotonic()
+            if left > 0:
+                timer = loop.call_later(left, look)
+                return
+            for event in ran_out(self.hand, limit, time.monotonic(), random.random()):
+                self.lifecycle.tell(event)
+            if limit.cancels:
+                scope.reschedule(0.0)
+
+        async with asyncio.timeout(None) as scope:
+            timer = loop.call_later(limit.seconds, look)
+            try:
+                return await work
+            finally:
+                timer.cancel()
+
+
+async def result_of(batch: Batch) -> Any:
+    """What a batch handler gives, awaited where it is to be."""
+    result = batch.listener.function(list(batch.started))
+    return await result if hasattr(result, "__await__") else result
 
 
 turns: set[asyncio.Task[None]] = set()  # the loop knows its tasks weakly, and of a member that was dropped nobody else knows this one
@@ -247,7 +355,7 @@ class Keeper:
         if self.timer is not None:
             due = min(due, self.timer.when())
             self.timer.cancel()
-        self.hand.asleep = False
+        self.hand.asleep, self.hand.wakes_at = False, NEVER
         self.timer, self.again = None, False
         self.task = self.loop.create_task(self.keep(due))
         turns.add(self.task)
@@ -278,6 +386,7 @@ class Keeper:
         hand.asleep = pause is None or pause > SOON
         if hand.asleep and (hand.acks or hand.notes or self.again):
             pause, hand.asleep = SOON, False
+        hand.wakes_at = NEVER if pause is None else time.monotonic() + pause
         if pause is not None:
             self.timer = self.loop.call_later(pause, self.poke)
 

@@ -6,10 +6,8 @@ The loop body for one entry is kept to one popleft, one clock, one call for each
 from __future__ import annotations
 
 import inspect
-import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Thread, current_thread, get_ident
 from typing import Any
 
@@ -18,31 +16,36 @@ from redis.exceptions import RedisError
 from ..effects import Emit
 from ..emitter import Handlers, Lifecycle
 from ..errors import StreamioError
-from ..protocol.hand import SOON, Hand
-from ..protocol.holding import guarded
+from ..protocol.gathering import Batch, due_at, each_of
+from ..protocol.hand import NEVER, SOON, Hand
 from ..protocol.joining import leaving
 from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
-from ..protocol.outcomes import failed, succeeded, unhandled
+from ..protocol.outcomes import unhandled
 from ..protocol.reading import BROKEN, next_message
 from ..protocol.recovering import backoff
 from .blocking import Bell, Blocking
+from .running import Runner, acknowledged
+from .threads import Pool
 
 
-class Workers:
+class Workers(Runner):
     """Calls a member's handlers."""
 
     def __init__(self, hand: Hand, driver: Blocking, handlers: Handlers, lifecycle: Lifecycle) -> None:
-        self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
-        self.fault: BaseException | None = None
+        super().__init__(hand, driver, handlers, lifecycle)
         self.places: set[int] = set()  # the threads that handlers run in
 
     def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
         self.fault = None
-        if self.hand.settings.concurrency == 1:
-            self.listen_inline(until)
-        else:
-            self.listen_pooled(until)
+        self.begin_gathering()
+        try:
+            if self.hand.settings.concurrency == 1:
+                self.listen_inline(until)
+            else:
+                self.listen_pooled(until)
+        finally:
+            self.end_gathering()
         if self.fault is not None:
             raise self.fault
 
@@ -52,23 +55,23 @@ class Workers:
 
     def listen_inline(self, until: Callable[[], float | None]) -> None:
         """One after the other, in this thread."""
-        hand, lifecycle = self.hand, self.lifecycle
+        hand = self.hand
         while True:
             hand.current = message = None
             message = self.next(until())
             if message is None:
                 return
             hand.current = message
-            self.handle(message)
-            if lifecycle.watched or hand.settings.ack != "auto":
-                self.handle_each()
-            else:
+            self.handle_any(message)
+            if self.is_plain() and not hand.gathered:
                 self.handle_many()
+            else:
+                self.handle_each()
 
     def handle_each(self) -> None:
         """Handle what is in hand and may start."""
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        while fresh and not hand.halted and clock() - hand.renewed_at <= lease:
+        while fresh and not hand.halted and (now := clock()) - hand.renewed_at <= lease and (not hand.gathered or due_at(hand) > now):
             try:
                 hand.current = fresh.popleft()
             except IndexError:  # the keeper gave them back
@@ -88,6 +91,8 @@ class Workers:
                 call = callers.get(message.type) or self.handlers.caller_of(message.type)
                 if call is None:
                     self.handle(message)
+                    if hand.gathered:
+                        return self.handle_each()
                     continue
                 try:
                     result = call(message)
@@ -113,7 +118,7 @@ class Workers:
     def listen_pooled(self, until: Callable[[], float | None]) -> None:
         """Side by side, in threads."""
         hand, most = self.hand, self.hand.settings.concurrency
-        pool = ThreadPoolExecutor(most, thread_name_prefix=f"streamio-{hand.settings.me}")
+        pool = Pool(most, f"streamio-{hand.settings.me}")
         try:
             while True:
                 message = None
@@ -122,47 +127,53 @@ class Workers:
                 message = self.next(until())
                 if message is None and (hand.stopping or not hand.running):
                     break
-                if message is not None:
-                    hand.running[message.id] = message
-                    pool.submit(self.work, message)
-                else:
+                if message is None:
                     self.driver.wake.rest(SOON)
+                elif (thing := self.prepared(message)) is not None:
+                    pool.submit(self.work, thing)
         finally:
             self.finish()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.close()
 
     def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
         end = time.monotonic() + self.hand.settings.grace
-        while self.hand.running and (left := end - time.monotonic()) > 0:
+        while self.hand.running and not self.hand.quitting and (left := end - time.monotonic()) > 0:
             self.driver.wake.rest(left)
 
-    def work(self, message: Any) -> None:
-        """Handle one message in a thread of the pool."""
+    def stopping(self) -> None:
+        """The member stops: a handler in the listening thread cannot be ended, and the others have their `grace`."""
+
+    def interrupt(self, listener: Any) -> None:
+        """The member is abandoned: threads cannot be ended."""
+
+    def work(self, thing: Any) -> None:
+        """Handle a message or a batch in a thread of the pool."""
         began = time.monotonic()
         self.places.add(get_ident())
         try:
-            self.handle(message)
+            self.handle_any(thing)
         except BaseException as error:
             self.fault = error
             self.hand.halt(stopping=True)
         finally:
-            self.hand.prefetch.took(1, time.monotonic() - began)
-            self.hand.running.pop(message.id, None)
+            self.hand.prefetch.took(len(list(each_of(thing))), time.monotonic() - began)
+            self.hand.running.pop(id(thing), None)
             self.driver.wake.ring()
+
+    def handle_any(self, thing: Any) -> None:
+        """Handle a message or a batch."""
+        if isinstance(thing, Batch):
+            self.handle_batch(thing)
+        else:
+            self.handle(thing)
 
     def handle(self, message: Any) -> None:
         """Call the listeners of one message and note what became of it."""
-        hand, lifecycle = self.hand, self.lifecycle
         listeners = self.handlers.listeners_for(message.type, message.id)
         if not listeners:
-            lifecycle.tell(unhandled(hand, message))
-            return
-        if hand.settings.ack == "manual":
-            guarded(message)
-        if lifecycle.watched:
-            lifecycle.tell(hand.event("started", message=message))
-        began = time.monotonic()
+            return self.handle_otherwise(message)
+        limit, began = self.starts((message,)), time.monotonic()
         try:
             for listener in listeners:
                 result = listener(message)
@@ -170,22 +181,46 @@ class Workers:
                     refuse_awaitable(result, listener)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)
-            self.failed(message, error, time.monotonic() - began)
+            if not self.is_over(limit):
+                self.failed(message, error, time.monotonic() - began)
             return
         except BaseException:
-            hand.park(message, 0.0, message.before)
+            self.gave_up((message,), limit)
             raise
-        self.handlers.over(listeners, message.id, True)
-        succeeded(hand, message)
-        if lifecycle.watched:
-            lifecycle.tell(hand.event("succeeded", message=message, duration=time.monotonic() - began))
+        over = self.is_over(limit)
+        self.handlers.over(listeners, message.id, not over)
+        if not over:
+            self.succeeded(message, began)
 
-    def failed(self, message: Any, error: Exception, duration: float) -> None:
-        """A handler raised."""
-        retrying = failed(self.hand, message, error, random.random())
-        self.lifecycle.tell(self.hand.event("failed", message=message, error=error, duration=duration))
-        if retrying is not None:
-            self.lifecycle.tell(retrying)
+    def handle_otherwise(self, message: Any) -> None:
+        """No listener wants the message: it is for a batch handler, or for nobody."""
+        listener = self.handlers.batch_of(message.type)
+        if listener is None:
+            self.lifecycle.tell(unhandled(self.hand, message))
+            return
+        batch = self.fill(listener, message) if self.hand.settings.concurrency == 1 else Batch(listener, 0.0, [message])
+        if batch is not None:
+            self.handle_batch(batch)
+
+    def handle_batch(self, batch: Batch) -> None:
+        """Call the batch handler and note what became of each message."""
+        if not self.takes(batch):
+            return
+        limit, began = self.starts(batch.started), time.monotonic()
+        try:
+            result = batch.listener.function(list(batch.started))
+            if result is not None:
+                refuse_unawaited(result, batch.listener.function)
+            done = acknowledged(batch, result)
+        except Exception as error:
+            if not self.is_over(limit):
+                self.raised(batch, error, began)
+            return
+        except BaseException:
+            self.gave_up(batch.started, limit)
+            raise
+        if not self.is_over(limit):
+            self.returned(batch, done, began)
 
 
 BLOCKING = "on a blocking member: use a redis.asyncio client, or a plain function"
@@ -193,11 +228,16 @@ BLOCKING = "on a blocking member: use a redis.asyncio client, or a plain functio
 
 def refuse_awaitable(result: Any, listener: Any, where: str = BLOCKING) -> None:
     """What a plain function returned is dropped, but an awaitable or a generator would be work undone."""
+    refuse_unawaited(result, listener, where)
+    refuse_generator(result, listener)
+
+
+def refuse_unawaited(result: Any, listener: Any, where: str = BLOCKING) -> None:
+    """Nobody awaits here."""
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
         raise TypeError(f"{listener!r} returned an awaitable {where}")
-    refuse_generator(result, listener)
 
 
 def refuse_generator(result: Any, listener: Any) -> None:
@@ -225,7 +265,7 @@ class Keeper:
         """End the thread, and close the side line."""
         self.hand.finished = True
         self.bell.ring()
-        if self.thread is not None and self.thread is not current_thread():
+        if self.thread is not None and self.thread.is_alive() and self.thread is not current_thread():  # (not begun, where `start` was interrupted)
             self.thread.join(5)
 
     def keep(self) -> None:
@@ -244,8 +284,9 @@ class Keeper:
             hand.asleep = pause is None or pause > SOON
             if hand.asleep and (hand.acks or hand.notes):  # noted while this turn ended
                 pause = SOON
+            hand.wakes_at = NEVER if pause is None else time.monotonic() + pause
             self.bell.rest(pause)
-            hand.asleep = False
+            hand.asleep, hand.wakes_at = False, NEVER
         self.driver.drop(hand.side)
 
     def turn(self) -> float | None:

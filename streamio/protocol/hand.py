@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .limiting import Limit
 
 SOON = 0.05  # seconds a note may wait
+NEVER = float("inf")
 ORPHAN = 365 * 86400.0  # seconds of idle time under the parking consumer that mark an orphan (`taking`)
 
 
@@ -133,6 +134,7 @@ class Hand:
         self.stopping = self.paused = self.displaced = self.halted = False
         self.finished = False  # the keeper is to end
         self.abandoned = False  # the member is gone; the keeper gives everything back and ends
+        self.quitting = False  # nothing is said to the server any more
         self.asleep = False  # the keeper rests for long: the first note must wake it
         self.writers = 0  # raised by whoever takes notes
         self.fresh: deque[Any] = deque()
@@ -142,7 +144,7 @@ class Hand:
         self.running: dict[int, Any] = {}  # by the address of the message or batch that runs beside others
         self.limits: set[Limit] = set()
         self.hasty = False  # all is to be renewed at the keeper's next turn
-        self.wakes_at = 0.0  # when the keeper looks again by itself
+        self.wakes_at = NEVER  # when the keeper looks again by itself
         self.held: dict[str, object] = {}  # by id, in the user's hands
         self.acks: deque[str] = deque()
         self.notes: deque[Note] = deque()
@@ -153,8 +155,10 @@ class Hand:
 
     def empty(self) -> None:
         """Nothing in hand; no I/O. (Also what a forked child does.)"""
-        for things in (self.fresh, self.taken, self.gathered, self.running, self.limits, self.held, self.acks, self.notes, self.owed, self.sent, self.flying):
+        for things in (self.fresh, self.taken, self.gathered, self.running, self.limits, self.held):
             things.clear()
+        for notes in (self.acks, self.notes, self.owed, self.sent, self.flying):
+            notes.clear()
         self.current: Any = None
         self.undecided: list[Any] = []  # whose loops were left in a `with` block
         self.timers: list[float] = []

@@ -19,7 +19,8 @@ def succeeded(hand: Hand, message: Any) -> None:
 
 
 def failed(hand: Hand, message: Any, error: BaseException, chance: float) -> Event | None:
-    """A handler raised, or left the entry out of those that it acknowledged: another try after a while, or the dead letters. The event that tells which; None where it was settled before."""
+    """A handler raised, or left the entry out of what it acknowledged: another try after a while, or the dead letters. The event that tells which;
+    None where it was settled before."""
     hand.failures += 1
     if hand.settings.ack == "none":
         closes(message)

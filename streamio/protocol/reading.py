@@ -22,8 +22,8 @@ from ..errors import SetupError
 from .announcing import announcing
 from .asking import ask, passes
 from .claiming import claiming
-from .groups import is_lost
 from .gathering import batches, due_at, emptied, hurried, lacking
+from .groups import is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
 from .owing import collecting, writing

@@ -1,0 +1,177 @@
+"""What both colours share of running handlers: how a delivery begins, what goes into a batch, and what became of it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..emitter import Batched, Handlers, Lifecycle
+from ..errors import NotAcknowledged
+from ..protocol.gathering import ALWAYS, Batch, begin, gather, is_last
+from ..protocol.hand import Hand, closes, no_batch
+from ..protocol.holding import guarded
+from ..protocol.limiting import Limit, ended, limited
+from ..protocol.outcomes import failed, succeeded
+
+
+class Runner:
+    """Calls a member's handlers."""
+
+    kept = True  # whether the keeper looks when a handler's time is over
+
+    def __init__(self, hand: Hand, driver: Any, handlers: Handlers, lifecycle: Lifecycle) -> None:
+        self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
+        self.fault: BaseException | None = None
+
+    def is_plain(self) -> bool:
+        """Whether nobody watches and nothing but success acknowledges, so that a loop of few steps will do."""
+        s = self.hand.settings
+        return s.ack == "auto" and s.handler_timeout is None and not self.lifecycle.watched
+
+    # -- batches ------------------------------------------------------------------------------------------------------------------------
+
+    def begin_gathering(self) -> None:
+        """From now on what is read may wait for its batch handler."""
+        self.hand.batch_of = lambda type: self.handlers.batch_of(type)
+        self.hand.prefetch.batch = self.handlers.most_gathered()
+
+    def end_gathering(self) -> None:
+        """Nobody listens any more."""
+        self.hand.batch_of = no_batch
+
+    def fill(self, listener: Batched, message: Any) -> Batch | None:
+        """Gather the message, and what follows it for the same listener; the batch where it may start now."""
+        if is_last(self.hand, message):
+            return Batch(listener, ALWAYS, [message])
+        hand, now = self.hand, time.monotonic()
+        hand.prefetch.batch = max(hand.prefetch.batch, listener.size)
+        batch = gather(hand, listener, message, now)
+        self.gather_fresh(batch)
+        if len(batch.messages) < listener.size:
+            return None
+        batch.due = ALWAYS
+        if hand.halted or now - hand.renewed_at > hand.settings.lease or not all(message.counted for message in [*batch.messages]):
+            return None  # to be looked after on the reading line first, or not to start at all
+        return batch
+
+    def gather_fresh(self, batch: Batch) -> None:
+        """Gather what is in hand, up to the first message that is for others."""
+        hand, fresh, messages, listener = self.hand, self.hand.fresh, batch.messages, batch.listener
+        known, look = self.handlers.gatherers, self.handlers.batch_of
+        while fresh and len(messages) < listener.size and not hand.halted:
+            try:
+                message = fresh.popleft()
+            except IndexError:  # the keeper gave them back
+                return
+            if (known.get(message.type) or look(message.type)) is not listener:
+                fresh.appendleft(message)
+                return
+            messages.append(message)
+
+    def prepared(self, thing: Any) -> Any:
+        """What is to run beside others, `running` from now on; None where the message waits for its batch, or nothing is left of it."""
+        listener = None if isinstance(thing, Batch) else self.handlers.batch_of(thing.type)
+        if listener is not None:
+            thing = self.fill(listener, thing)
+        if thing is None:
+            return None
+        self.hand.running[id(thing)] = thing
+        if isinstance(thing, Batch) and not begin(self.hand, thing):
+            del self.hand.running[id(thing)]
+            return None
+        return thing
+
+    # -- a delivery ---------------------------------------------------------------------------------------------------------------------
+
+    def starts(self, messages: Sequence[Any]) -> Limit | None:
+        """A delivery begins; the time that it has."""
+        hand, lifecycle = self.hand, self.lifecycle
+        if hand.settings.ack == "manual":
+            for message in messages:
+                guarded(message)
+        if lifecycle.watched:
+            for message in messages:
+                lifecycle.tell(hand.event("started", message=message))
+        if hand.settings.handler_timeout is None:
+            return None
+        return limited(hand, messages, time.monotonic(), self.kept)
+
+    def is_over(self, limit: Limit | None) -> bool:
+        """The handler is through; whether its delivery ran out of its time, so that what it did means nothing."""
+        if limit is None:
+            return False
+        events = ended(self.hand, limit, time.monotonic(), random.random())
+        for event in events or ():
+            self.lifecycle.tell(event)
+        return events is not None
+
+    def gave_up(self, messages: Iterable[Any], limit: Limit | None) -> None:
+        """The handler raised what is no `Exception`: the delivery did not count."""
+        if limit is not None:
+            limit.close()
+            self.hand.limits.discard(limit)
+        for message in messages:
+            self.hand.park(message, 0.0, message.before)
+
+    def succeeded(self, message: Any, began: float) -> None:
+        """The handlers of one message returned."""
+        hand, lifecycle = self.hand, self.lifecycle
+        succeeded(hand, message)
+        if lifecycle.watched:
+            lifecycle.tell(hand.event("succeeded", message=message, duration=time.monotonic() - began))
+
+    def failed(self, message: Any, error: Exception, duration: float) -> None:
+        """A handler raised, or left the message out."""
+        retrying = failed(self.hand, message, error, random.random())
+        self.lifecycle.tell(self.hand.event("failed", message=message, error=error, duration=duration))
+        if retrying is not None:
+            self.lifecycle.tell(retrying)
+
+    def takes(self, batch: Batch) -> bool:
+        """Whether anything is left in the batch, which runs from now on. (Beside others it runs already.)"""
+        if self.hand.settings.concurrency == 1:
+            self.hand.current = batch
+            begin(self.hand, batch)
+        return bool(batch.started)
+
+    # -- a batch ------------------------------------------------------------------------------------------------------------------------
+
+    def returned(self, batch: Batch, done: set[str] | None, began: float) -> None:
+        """A batch handler returned: what it says was done (None: all) is acknowledged, the rest failed. What it settled itself keeps that verdict."""
+        if done is None and self.is_plain():
+            self.hand.handled += len(batch.started)
+            self.hand.acks.extend([message.id for message in batch.started if closes(message)])
+            if self.hand.asleep:
+                self.hand.bell.ring()
+            return
+        refused = NotAcknowledged(batch.listener.function)
+        for message in batch.started:
+            if done is None or message.id in done or not message._is_open():
+                self.succeeded(message, began)
+            else:
+                self.failed(message, refused, time.monotonic() - began)
+
+    def raised(self, batch: Batch, error: Exception, began: float) -> None:
+        """A batch handler raised, or returned what says nothing: all failed but what it settled itself."""
+        for message in batch.started:
+            if message._is_open():
+                self.failed(message, error, time.monotonic() - began)
+            else:
+                self.succeeded(message, began)
+
+
+def acknowledged(batch: Batch, result: Any) -> set[str] | None:
+    """The ids of what a batch handler says is done; None: all. An error where what it returned says nothing of the kind."""
+    if result is None or result is True:
+        return None
+    if result is False:
+        return set()
+    if isinstance(result, (str, bytes)) or not isinstance(result, Iterable):
+        raise TypeError(f"{batch.listener.function!r} returned {result!r}: a batch handler returns None, a bool, or ids or messages that are done")
+    done: set[Any] = {getattr(each, "id", each) for each in result}
+    unknown = done - {message.id for message in batch.started}
+    if unknown:
+        raise ValueError(f"{batch.listener.function!r} returned {unknown.pop()!r}, which is not in its batch")
+    return done
