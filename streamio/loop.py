@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
 from .message import Message
 from .protocol.holding import guarded
+from .protocol.limiting import Limit, ended, left, limited
 from .protocol.outcomes import released, succeeded
 from .protocol.reading import giving_back, next_message
 
@@ -28,7 +30,9 @@ class Loop:
         self.message: Any = None
         self.begun = False  # this loop has the member to itself
         self.fresh, self.note = self.hand.fresh, self.hand.acks.append
-        self.lease, self.auto = self.hand.settings.lease, self.hand.settings.ack == "auto"
+        settings = self.hand.settings
+        self.lease, self.plain = settings.lease, settings.ack == "auto" and settings.handler_timeout is None
+        self.limit: Limit | None = None  # the time that the body has
 
     def swiftly(self) -> Any:
         """The message before is through; the next one where it may start without any I/O, else None."""
@@ -36,6 +40,8 @@ class Loop:
         if message is not None:
             self.message = hand.current = None
             self.settle(message)
+        elif self.limit is not None:
+            self.is_over()
         if not self.fresh or hand.taken or hand.halted or time.monotonic() - hand.renewed_at > self.lease:
             return None
         try:
@@ -45,8 +51,9 @@ class Loop:
 
     def settle(self, message: Any) -> None:
         """The message's body is through. (`succeeded`, with the usual case first.)"""
-        if not self.auto:
-            succeeded(self.hand, message)
+        if not self.plain:
+            if not self.is_over():
+                succeeded(self.hand, message)
             return
         self.hand.handled += 1
         try:
@@ -59,13 +66,27 @@ class Loop:
 
     def start(self, message: Any) -> Any:
         """Hand the message out."""
-        if not self.auto and self.hand.settings.ack == "manual":
-            return guarded(message)
+        if not self.plain:
+            self.limit = limited(self.hand, (message,), time.monotonic())
+            if self.hand.settings.ack == "manual":
+                return guarded(message)
         self.message = self.hand.current = message
         return message
 
+    def is_over(self) -> bool:
+        """The body is through; whether it ran out of its time, so that what it did means nothing."""
+        limit, self.limit = self.limit, None
+        if limit is None:
+            return False
+        events = ended(self.hand, limit, time.monotonic(), random.random())
+        for event in events or ():
+            self.member.lifecycle.tell(event)
+        return events is not None
+
     def __del__(self) -> None:
         hand, message = self.hand, self.message
+        if self.limit is not None:
+            left(hand, self.limit)
         if message is not None:
             hand.current = None
             if self.member._in_block:

@@ -12,7 +12,7 @@ from ..errors import NotAcknowledged
 from ..protocol.gathering import ALWAYS, Batch, begin, gather, is_last
 from ..protocol.hand import Hand, closes, no_batch
 from ..protocol.holding import guarded
-from ..protocol.limiting import Limit, ended, limited
+from ..protocol.limiting import Limit, ended, left, limited
 from ..protocol.outcomes import failed, succeeded
 
 
@@ -110,8 +110,7 @@ class Runner:
     def gave_up(self, messages: Iterable[Any], limit: Limit | None) -> None:
         """The handler raised what is no `Exception`: the delivery did not count."""
         if limit is not None:
-            limit.close()
-            self.hand.limits.discard(limit)
+            left(self.hand, limit)
         for message in messages:
             self.hand.park(message, 0.0, message.before)
 

@@ -61,10 +61,16 @@ def limited(hand: Hand, messages: Sequence[Any], now: float, kept: bool = True) 
 
 def ended(hand: Hand, limit: Limit, now: float, chance: float) -> list[Event] | None:
     """The delivery is through: None where it was in time, else the events of its failure (none where they were told before)."""
+    events = ran_out(hand, limit, now, chance) if now > limit.ends else None if limit.close() else []
+    left(hand, limit)
+    return events
+
+
+def left(hand: Hand, limit: Limit) -> None:
+    """The delivery is through, and nobody asks for its time."""
+    limit.close()
     hand.limits.discard(limit)
-    if now > limit.ends:
-        return ran_out(hand, limit, now, chance)
-    return None if limit.close() else []
+    limit.messages = ()  # they know the limit: no cycle
 
 
 def ran_out(hand: Hand, limit: Limit, now: float, chance: float) -> list[Event]:
