@@ -18,7 +18,7 @@ from .message import Message
 from .options import Ack, MemberOptions, MemberSettings
 from .protocol.holding import guarded
 from .protocol.reading import next_message
-from .protocol.settling import sending
+from .protocol.settling import delivering
 from .reports import MemberInfo
 from .signals import stop_on
 
@@ -113,7 +113,8 @@ class ConsumerGroupMember(Membership[C]):
     def drain(self, retries: bool = True) -> Exchange[int]:
         """Handle what is there and return; how many entries were settled.
 
-        That is: until a read brings nothing, nothing is in hand, and (`retries=True`) what failed here was retried to success or buried.
+        That is: until a read brings nothing, nothing is in hand, and (`retries=True`) what failed here was retried to success or buried. A server
+        that goes away meanwhile is waited for, `connect_timeout` at most.
         """
         self._need_listener("drain()")
         self._take_for("draining")
@@ -121,13 +122,14 @@ class ConsumerGroupMember(Membership[C]):
         before = hand.settled
         try:
             yield from self._join()
-            hand.state = "listening"
+            hand.state, hand.draining = "listening", True
             while True:
                 yield Do(lambda: self._runner.listen(lambda: self._dry_at(retries)))
-                yield Do(lambda: self._driver.run_on(hand.side, sending(hand, hand.side)))
+                yield Do(lambda: self._driver.run_on(hand.side, delivering(hand, hand.side)))
                 if hand.stopping or not (retries and hand.timers):
                     break
         finally:
+            hand.draining = False
             yield from self._part()
         return hand.settled - before
 
@@ -222,7 +224,7 @@ class ConsumerGroupMember(Membership[C]):
         """Bring all settlements noted so far to the server now."""
         hand = self._hand
         if hand.acks or hand.notes or hand.flying:
-            yield Do(lambda: self._driver.run_on(hand.side, sending(hand, hand.side)))
+            yield Do(lambda: self._driver.run_on(hand.side, delivering(hand, hand.side)))
 
     @operation
     def info(self) -> Exchange[MemberInfo]:

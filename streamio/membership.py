@@ -14,7 +14,7 @@ from typing import Any
 from weakref import proxy
 
 from .colour import C, operation
-from .drivers import tasks, workers
+from .drivers import keepers, tasks, workers
 from .effects import Do, Exchange
 from .emitter import Lifecycle, log
 from .emitting import Emitting
@@ -23,10 +23,11 @@ from .group import ConsumerGroupTopic, one_of, positive
 from .ids import seconds
 from .keys import checked_consumer
 from .message import Message, Redelivered
-from .protocol.hand import Hand, Settings
+from .protocol.hand import Hand
 from .protocol.joining import joining, leaving
 from .protocol.outcomes import released, succeeded
 from .protocol.prefetch import MOST, Prefetch
+from .protocol.settings import Settings
 
 ACK = ("auto", "manual", "none")
 
@@ -45,7 +46,8 @@ class Membership(Emitting[C]):
         self._hand.wake = self._driver.wake
         room: Any = tasks if self._is_asyncio else workers
         self._runner = (room.Tasks if self._is_asyncio else room.Workers)(self._hand, self._driver, proxy(self), self.lifecycle)
-        self._keeper = room.Keeper(self._hand, self._driver)
+        keeper: Any = keepers.TimerKeeper if self._is_asyncio else keepers.ThreadKeeper
+        self._keeper = keeper(self._hand, self._driver)
         self._user = ""  # who has the hand: a loop, a listener, a read; nobody
         self._idle = threading.Event()
         self._idle.set()

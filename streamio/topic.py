@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
 
-from .codec import Codec, FlatCodec, checked_codec, wire
+from .codec import Codec, checked_codec
 from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
 from .commands import xdel, xlen
 from .drivers import asyncio as asyncio_driver
 from .drivers import blocking as blocking_driver
 from .drivers.embedded import client_from
 from .drivers.source import Source
-from .effects import Do, Exchange, Now, Words
+from .effects import Do, Exchange, Now
 from .entries import Entries
 from .errors import PublishStopped
 from .forking import closed_in_children
 from .ids import FIRST, ID, LAST, NEW, Duration, Position, position, seconds
+from .items import Item, encoded, entry, taker
 from .keys import checked
 from .message import Message, Origin
 from .options import GroupOptions
 from .protocol.asking import call
 from .protocol.inspecting import group_infos, topic_info, trimming, trimming_acked
-from .protocol.publishing import BATCH, Publisher
+from .protocol.publishing import Publisher
 from .protocol.replaying import History, Tail
 from .reports import GroupInfo, TopicInfo, TrimResult
 from .retention import Retention, checked_maxlen
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     import redis.asyncio
 
     from .group import ConsumerGroupTopic
-
-Item = tuple[str, Any] | Mapping[str, Any]
 
 
 @overload
@@ -88,17 +86,24 @@ class Topic(Coloured[C]):
 
     @operation
     def publish(
-        self, /, type: str, data: Any = None, *, headers: Mapping[str, Any] | None = None, entry_id: str = "*", **fields: Any
-    ) -> Exchange[str]:
+        self, /, type: str, data: Any = None, *,
+        headers: Mapping[str, Any] | None = None, entry_id: str = "*", idempotency_key: str | None = None, **fields: Any,
+    ) -> Exchange[str]:  # fmt: skip
         """Add an entry; its id.
 
         `data` and `fields` together are the payload. A key in both, or one that is the place of the type or of a header, is an error that
         names it; None, nested values and lone surrogates are refused by name, too. Sent once: where the reply is lost, `PublishUncertain`.
+
+        idempotency_key   for a publish that may be repeated: within 24 hours of the first, another one with the same key adds nothing and gives
+                          the first entry's id, whatever its data and even where that entry was trimmed meanwhile. Keys are the topic's own
         """
         self._check_open()
         if entry_id != "*" and not (isinstance(entry_id, str) and ID.fullmatch(entry_id.removesuffix("-*") + "-0" * entry_id.endswith("-*"))):
             raise ValueError(f"entry_id must be '*', '<ms>-*' or an id, not {entry_id!r}")
-        return (yield from self._publisher.publishing(self._wire(type, data, fields, headers), entry_id))
+        words = entry(self.codec, type, data, fields, headers)
+        if idempotency_key is not None:
+            return (yield from self._publisher.publishing_once(words, entry_id, checked(idempotency_key, "idempotency_key")))
+        return (yield from self._publisher.publishing(words, entry_id))
 
     @operation
     def publish_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> Exchange[list[str]]:
@@ -109,65 +114,14 @@ class Topic(Coloured[C]):
         """
         self._check_open()
         done: list[str] = []
-        take = self._taker(items)
+        take = taker(items, self._is_asyncio)
         while found := (yield Do(take)):
-            batch, fault = self._encoded(found)
+            batch, fault = encoded(self.codec, found)
             if batch:
                 yield from self._publisher.publishing_batch(batch, done)
             if fault is not None:
                 raise PublishStopped(done, len(done)) from fault
         return done
-
-    def _encoded(self, items: list[Any]) -> tuple[list[Words], Exception | None]:
-        """The items on the wire, up to the first that cannot be written, and what is wrong with that one."""
-        batch: list[Words] = []
-        try:
-            for item in items:
-                if isinstance(item, Exception):  # the iterable raised
-                    return batch, item
-                batch.append(self._wire_of(item))
-        except (TypeError, ValueError) as error:
-            return batch, error
-        return batch, None
-
-    def _taker(self, items: Any) -> Any:
-        """A function that gives the next items, 500 at most, in this object's colour; an error of the iterable stands as the last."""
-        if isinstance(items, AsyncIterable):
-            if not self._is_asyncio:
-                raise TypeError("publish_many of a blocking topic takes an iterable, not an async one")
-            source = aiter(items)
-            return lambda: _take_async(source)
-        if not isinstance(items, Iterable) or isinstance(items, (str, bytes, Mapping)):
-            raise TypeError(f"publish_many takes an iterable of (type, data) or of mappings with 'type', not {items!r}")
-        plain = iter(items)
-        if not self._is_asyncio:
-            return lambda: _take(plain)
-
-        async def take() -> list[Any]:
-            return _take(plain)
-
-        return take
-
-    def _wire_of(self, item: Any) -> Words:
-        if isinstance(item, Mapping):
-            if "type" not in item:
-                raise ValueError(f"an item of publish_many has no 'type': {item!r}")
-            return self._wire(item["type"], {name: value for name, value in item.items() if name != "type"}, {}, None)
-        if isinstance(item, tuple) and len(item) == 2:
-            return self._wire(item[0], item[1], {}, None)
-        raise TypeError(f"an item of publish_many must be (type, data) or a mapping with 'type', not {item!r}")
-
-    def _wire(self, type: str, data: Any, fields: dict[str, Any], headers: Mapping[str, Any] | None) -> Words:
-        if fields:
-            if data is not None and not isinstance(data, Mapping):
-                raise TypeError(f"fields ({', '.join(fields)}) can only be added to data that is a mapping, not to {data!r}")
-            twice = fields.keys() & (data or {}).keys()
-            if twice:
-                raise ValueError(f"field {sorted(twice)[0]!r} is in data and given as an argument, too")
-            data = {**(data or {}), **fields}
-        if data is None and isinstance(self.codec, FlatCodec):
-            data = {}
-        return wire(self.codec, type, data, headers)
 
     # -- reading without a group ------------------------------------------------------------------------------------------------------
 
@@ -294,24 +248,3 @@ def checked_count(count: int | None) -> None:
     """Refuse a count that is none."""
     if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
         raise ValueError(f"count must be a whole number, 0 or more, not {count!r}")
-
-
-def _take(items: Any) -> list[Any]:
-    found: list[Any] = []
-    try:
-        found.extend(islice(items, BATCH))
-    except Exception as error:
-        found.append(error)
-    return found
-
-
-async def _take_async(items: Any) -> list[Any]:
-    found: list[Any] = []
-    try:
-        while len(found) < BATCH:
-            found.append(await anext(items))
-    except StopAsyncIteration:
-        pass
-    except Exception as error:
-        found.append(error)
-    return found

@@ -14,15 +14,15 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException, ResponseError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
+from ..protocol.asking import BROKEN
 from .packing import packed
 from .source import Source, addressed
 
-BROKEN = (ConnectionError, TimeoutError, OSError)
 Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)  # no descriptor of its own; poll takes descriptors above 1024, too
 
 

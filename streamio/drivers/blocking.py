@@ -13,15 +13,14 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
 
-from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
+from ..protocol.asking import BROKEN
 from .packing import packed
 from .source import Source, addressed
-
-BROKEN = (ConnectionError, TimeoutError, OSError)
 
 
 class Bell:

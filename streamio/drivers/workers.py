@@ -1,4 +1,4 @@
-"""Running handlers in blocking code: in the listening thread (`concurrency=1`), or in threads; and the keeper's thread.
+"""Running handlers in blocking code: in the listening thread (`concurrency=1`), or in threads.
 
 The loop body for one entry is kept to one popleft, one clock, one call for each listener, one slot deletion, one append.
 """
@@ -8,22 +8,15 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from threading import Thread, current_thread, get_ident
+from threading import get_ident
 from typing import Any
 
-from redis.exceptions import RedisError
-
-from ..effects import Emit
 from ..emitter import Handlers, Lifecycle
-from ..errors import StreamioError
 from ..protocol.gathering import Batch, due_at, each_of
-from ..protocol.hand import NEVER, SOON, Hand
-from ..protocol.joining import leaving
-from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
+from ..protocol.hand import SOON, Hand
 from ..protocol.outcomes import unhandled
-from ..protocol.reading import BROKEN, next_message
-from ..protocol.recovering import backoff
-from .blocking import Bell, Blocking
+from ..protocol.reading import next_message
+from .blocking import Blocking
 from .running import Runner, acknowledged
 from .threads import Pool
 
@@ -244,59 +237,3 @@ def refuse_generator(result: Any, listener: Any) -> None:
     """A generator that a listener returned has not run."""
     if inspect.isgenerator(result) or inspect.isasyncgen(result):
         raise TypeError(f"{listener!r} is a generator function (it has a yield): its body would never run")
-
-
-class Keeper:
-    """The keeper's thread. It holds the hand, not the member, and ends with it."""
-
-    def __init__(self, hand: Hand, driver: Blocking) -> None:
-        self.hand, self.driver, self.bell, self.watch = hand, driver, Bell(), Watch()
-        self.thread: Thread | None = None
-        hand.bell = self.bell
-
-    def start(self) -> None:
-        """Start the thread, where it does not run."""
-        if self.thread is None or not self.thread.is_alive():
-            self.hand.finished = False
-            self.thread = Thread(target=self.keep, name=f"streamio-keeper-{self.hand.settings.me}", daemon=True)
-            self.thread.start()
-
-    def stop(self) -> None:
-        """End the thread, and close the side line."""
-        self.hand.finished = True
-        self.bell.ring()
-        if self.thread is not None and self.thread.is_alive() and self.thread is not current_thread():  # (not begun, where `start` was interrupted)
-            self.thread.join(5)
-
-    def keep(self) -> None:
-        """Turn after turn."""
-        hand, attempt = self.hand, 0
-        while not hand.finished:
-            try:
-                pause, attempt = self.turn(), 0
-            except BROKEN:
-                pause, attempt = backoff(attempt, 0.5), attempt + 1
-            except (RedisError, StreamioError) as error:
-                self.driver.perform(Emit(hand.event("error", error=error, reason="keeper")))
-                pause, attempt = backoff(attempt, 0.5), attempt + 1
-            if hand.finished:
-                break
-            hand.asleep = pause is None or pause > SOON
-            if hand.asleep and (hand.acks or hand.notes):  # noted while this turn ended
-                pause = SOON
-            hand.wakes_at = NEVER if pause is None else time.monotonic() + pause
-            self.bell.rest(pause)
-            hand.asleep, hand.wakes_at = False, NEVER
-        self.driver.drop(hand.side)
-
-    def turn(self) -> float | None:
-        """One turn; how long to rest."""
-        hand, driver = self.hand, self.driver
-        if hand.abandoned:
-            driver.run_on(hand.reading, leaving(hand))
-            driver.drop(hand.reading)
-            hand.finished = True
-            return None
-        if is_left(hand) or is_hoarding(hand, time.monotonic()):
-            driver.run_if_free(hand.reading, letting_go(hand))
-        return driver.run_on(hand.side, keeping(hand, self.watch))

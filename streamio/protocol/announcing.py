@@ -13,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ..commands import CLIENT_ID, client_unblock, greet
 from ..effects import Exchange, Line, Receive, Write
+from .groups import is_lost
 from .hand import Hand
 from .owing import Row
 
@@ -30,8 +31,8 @@ def announcing(hand: Hand, now: float) -> list[Row]:
 
 
 def greeted(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
-    """The answer to a greeting."""
-    if isinstance(reply, RedisError):
+    """The answer to a greeting. That the group is gone is for the next read to find."""
+    if isinstance(reply, RedisError) and not is_lost(reply):
         raise reply
     return
     yield

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from redis.exceptions import AskError, ClusterDownError, ConnectionError, MovedError, NoScriptError, ReadOnlyError, ResponseError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
 
 from ..commands import Command
 from ..effects import Call, Drop, Exchange, Line, Receive, Redirect, Words, Write
@@ -12,6 +22,7 @@ from ..errors import SetupError, Unanswered
 
 R = TypeVar("R")
 MOVES = 5
+BROKEN = (ConnectionError, TimeoutError, OSError)  # what a connection that is lost raises
 PASSING = (AskError, ClusterDownError, ReadOnlyError, TryAgainError)  # moved away; or demoted, which redis-py tells without the word
 STATES = ("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF", "BUSY Redis")
 

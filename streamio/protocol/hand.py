@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..codec import Codec, FlatCodec
+from ..codec import FlatCodec
 from ..effects import Line
-from ..keys import side_key
 from ..reports import Event
-from ..retry import RetryPolicy
 from .gathering import Batch, each_of
 from .prefetch import Prefetch
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .limiting import Limit
@@ -54,45 +53,6 @@ class Bell(Protocol):
 
     def ring(self) -> None:
         """Wake it, now or when it next rests."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A member's settings, checked, in seconds."""
-
-    topic: str
-    group: str
-    me: str
-    codec: Codec
-    start: str
-    lease: float
-    claim_interval: float
-    retry: RetryPolicy
-    unhandled: str
-    on_group_lost: str
-    max: int | None
-    block: float
-    ack: str
-    concurrency: int
-    connect_timeout: float
-    grace: float
-    standby: bool = False
-    handler_timeout: float | None = None
-
-    @property
-    def dead_letters(self) -> str:
-        """The key of the group's dead letters."""
-        return side_key(self.topic, "dead", self.group)
-
-    @property
-    def dead_keys(self) -> tuple[str, str]:
-        """The stream and the dead letters, for the scripts that need both."""
-        return self.topic, self.dead_letters
-
-    @property
-    def places(self) -> str:
-        """The key of the group's member places."""
-        return side_key(self.topic, "slots", self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +94,7 @@ class Hand:
         self.stopping = self.paused = self.displaced = self.halted = False
         self.finished = False  # the keeper is to end
         self.abandoned = False  # the member is gone; the keeper gives everything back and ends
+        self.draining = False  # no outage ends the listening before all is handled
         self.quitting = False  # nothing is said to the server any more
         self.asleep = False  # the keeper rests for long: the first note must wake it
         self.writers = 0  # raised by whoever takes notes

@@ -10,12 +10,12 @@ from ..errors import SetupError
 from ..keys import WAITING
 from ..scripts import RENEW
 from .announcing import announcing
-from .asking import ask, key_of, lasting, says
+from .asking import BROKEN, ask, key_of, lasting, says
 from .groups import creating_on, is_lost
 from .hand import Hand
 from .owing import collecting, writing
 from .places import placing
-from .reading import BROKEN, giving_back
+from .reading import giving_back
 from .recovering import backoff, is_setup
 from .settling import sending
 

@@ -12,9 +12,14 @@ A turn says how long the keeper may rest; None: until it is rung for.
 
 from __future__ import annotations
 
+from typing import Any
+
+from redis.exceptions import ResponseError
+
 from ..effects import Exchange, Now
 from .announcing import unblocking
 from .gathering import due_at
+from .groups import is_lost
 from .hand import SOON, Hand
 from .leasing import renewing
 from .limiting import ends_at, is_stuck, limiting
@@ -47,15 +52,24 @@ def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
         watch.noted_at = None
     hasty, hand.hasty = hand.hasty, False
     if is_pending(hand) and (hasty or now >= renewal_at(hand, watch)):
-        yield from renewing(hand, hand.side)
+        yield from unless_lost(renewing(hand, hand.side))
         renewed(hand, watch, now)
     if (hand.seated or hand.long) and now >= watch.kept_at + hand.settings.lease / 3:
         if hand.seated:
             yield from keeping_place(hand, hand.side)
-        yield from parking_again(hand, hand.side, now)
+        yield from unless_lost(parking_again(hand, hand.side, now))
         watch.kept_at = now
     now = yield Now()
     return rest(hand, watch, now)
+
+
+def unless_lost(exchange: Exchange[Any]) -> Exchange[None]:
+    """Perform it. That the group is gone is for the next read to find."""
+    try:
+        yield from exchange
+    except ResponseError as error:
+        if not is_lost(error):
+            raise
 
 
 def is_late(hand: Hand, watch: Watch, now: float) -> bool:

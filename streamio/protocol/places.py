@@ -7,16 +7,12 @@
 
 from __future__ import annotations
 
-from redis.exceptions import ConnectionError, TimeoutError
-
 from ..commands import Command, nothing, seat
 from ..effects import Chance, Drop, Emit, Exchange, Line, Now, Rest
 from ..errors import GroupFull
-from .asking import ask
+from .asking import BROKEN, ask
 from .hand import Hand
 from .recovering import backoff, is_setup
-
-BROKEN = (ConnectionError, TimeoutError, OSError)
 
 
 def seating(hand: Hand, line: Line) -> Exchange[bool]:

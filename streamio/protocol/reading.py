@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from ..codec import FOR_GROUP
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
 from .announcing import announcing
-from .asking import ask, passes
+from .asking import BROKEN, ask, passes
 from .claiming import claiming
 from .gathering import batches, due_at, emptied, hurried, lacking
 from .groups import is_lost
@@ -32,8 +32,6 @@ from .recovering import is_final, losing_line, recovering, regrouping
 from .redriving import for_this_group
 from .settling import sending_notes
 from .taking import counting, opened, starting, taking_due, taking_own
-
-BROKEN = (ConnectionError, TimeoutError, OSError)
 
 
 def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
@@ -62,7 +60,7 @@ def is_dry(hand: Hand, now: float) -> bool:
     """Whether nothing is to be had now: the last read brought nothing and no page waits to be taken; or nothing may be read."""
     if hand.taken or hand.fresh:
         return False
-    return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.halted or hand.down_since is not None
+    return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.halted or (hand.down_since is not None and not hand.draining)
 
 
 def measuring(hand: Hand, now: float) -> None:

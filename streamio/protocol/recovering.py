@@ -7,7 +7,7 @@ from redis.exceptions import AuthenticationError, AuthorizationError, MovedError
 from ..commands import Command, xack
 from ..effects import Chance, Drop, Emit, Exchange, Now, Redirect, Rest
 from ..errors import GroupLost
-from .asking import ask, says
+from .asking import BROKEN, ask, says
 from .groups import creating_on, is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
@@ -33,6 +33,8 @@ def is_final(hand: Hand, error: BaseException, now: float) -> bool:
         hand.refused_since = None
     elif hand.refused_since is None:
         hand.refused_since = now
+    if hand.draining and hand.down_since is not None and isinstance(error, BROKEN) and now - hand.down_since > hand.settings.connect_timeout:
+        return True
     return hand.refused_since is not None and now - hand.refused_since > hand.settings.connect_timeout
 
 

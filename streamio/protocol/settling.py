@@ -12,11 +12,11 @@ from redis.exceptions import ResponseError
 
 from ..codec import packed
 from ..commands import DEAD_LETTERS, Command, park, ran, xack
-from ..effects import Emit, Exchange, Line, Now
+from ..effects import Drop, Emit, Exchange, Line, Now
 from ..errors import SetupError
 from ..keys import WAITING
 from ..scripts import BURY
-from .asking import ask
+from .asking import BROKEN, ask
 from .groups import is_lost
 from .hand import ORPHAN, Burial, Hand, Note, Parking
 
@@ -28,6 +28,15 @@ def sending(hand: Hand, line: Line) -> Exchange[None]:
     """Bring all notes to the server, on a line that owes nothing."""
     yield from sending_acks(hand, line)
     yield from sending_notes(hand, line)
+
+
+def delivering(hand: Hand, line: Line) -> Exchange[None]:
+    """As `sending`; a line that the server closed meanwhile is opened again, once."""
+    try:
+        yield from sending(hand, line)
+    except BROKEN:
+        yield Drop(line)
+        yield from sending(hand, line)
 
 
 def sending_acks(hand: Hand, line: Line) -> Exchange[None]:

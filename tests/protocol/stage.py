@@ -22,12 +22,14 @@ from streamio.drivers.source import Source
 from streamio.effects import Chance, Emit, Now, Rest, Write
 from streamio.emitter import Lifecycle
 from streamio.message import Message, Redelivered
-from streamio.protocol.hand import Hand, Settings
+from streamio.protocol.asking import BROKEN
+from streamio.protocol.hand import Hand
 from streamio.protocol.joining import joining, leaving
 from streamio.protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
 from streamio.protocol.outcomes import failed, succeeded
 from streamio.protocol.prefetch import Prefetch
-from streamio.protocol.reading import BROKEN, next_message
+from streamio.protocol.reading import next_message
+from streamio.protocol.settings import Settings
 
 TOPIC, GROUP, LEASE = "topic", "group", 30.0
 
