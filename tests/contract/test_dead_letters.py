@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from streamio import DeadLetter, DeadLettersInfo, JSONCodec, RedriveResult, RetryPolicy, SetupError, Topic, from_url
 from streamio.keys import side_key
@@ -203,12 +205,13 @@ async def test_what_somebody_else_wrote_there_is_shown_and_left_alone(w: World) 
     key = side_key(group.topic.name, "dead", "group")
     await bury(w, group)
     odd = [w.raw.xadd(key, fields) for fields in ({"a": "1"}, {"dead:id": "x", "dead:deliveries": "x"}, {"dead:id": "1-1"})]
+    odd += [w.raw.xadd(key, {"dead:id": f"{i}", **dict.fromkeys("abcdefgh", 1)}) for i in ("1-18446744073709551616", "18446744073709551616-0", "")]
     found = await letters(w, group)
-    assert [(each.entry_id, each.deliveries, each.reason) for each in found[1:]] == [("", 0, ""), ("x", 0, ""), ("1-1", 0, "")]
+    assert [(each.entry_id, each.deliveries, each.reason) for each in found[1:4]] == [("", 0, ""), ("x", 0, ""), ("1-1", 0, "")]
     assert found[1].fields == [(b"a", b"1")]
     assert found[2].data is None
     assert await w.do(group.dead_letters.redrive()) == result(redriven=[found[0].id], refused=odd)
-    assert w.raw.xlen(key) == 3
+    assert w.raw.xlen(key) == 6
 
 
 # -- redriving --------------------------------------------------------------------------------------------------------------------------
@@ -235,7 +238,7 @@ async def test_redrive_takes_ids_letters_and_lists_of_them(w: World) -> None:
     assert await w.do(dead.redrive([])) == result()
     assert await w.do(dead.redrive([], (each for each in ()))) == result()
     assert await w.do(dead.redrive(a.id, a, b)) == result(redriven=[a.id, b.id])
-    assert await w.do(dead.redrive([b, "5-5"], c.id)) == result(redriven=[c.id], missing=[b.id, "5-5"])
+    assert await w.do(dead.redrive([b, "5-5"] * 100, c.id)) == result(redriven=[c.id], missing=[b.id, "5-5"])
     assert [each.id for each in await letters(w, group)] == [d.id]
     assert await taken(w, group) == [("0", 1), ("1", 1), ("2", 1)]
 
@@ -309,6 +312,20 @@ async def test_an_entry_that_is_pending_is_not_taken_from_its_member(w: World) -
     assert w.pending(group) == [(letter.entry_id, "~waiting", 1)]
 
 
+async def test_an_error_in_the_middle_loses_nothing(w: World) -> None:
+    group = w.group()
+    a, b, c = await bury(w, group, 3)
+    await w.do(group.topic.delete(b.entry_id))
+    last = w.raw.xadd(group.topic.name, {"type": "last"}, id="18446744073709551615-18446744073709551615")  # no copy can be added above it
+    with pytest.raises(ResponseError):
+        await w.do(group.dead_letters.redrive())
+    assert await letters(w, group) == [b, c]
+    assert [row[0] for row in w.pending(group)] == [a.entry_id]
+    assert await w.do(group.dead_letters.redrive(c, a)) == result(redriven=[c.id], missing=[a.id])
+    assert sorted(row[0] for row in w.pending(group)) == sorted([a.entry_id, c.entry_id])
+    assert [entry_id for entry_id, _ in w.raw.xrange(group.topic.name)] == [a.entry_id, c.entry_id, last]
+
+
 async def test_an_entry_that_the_group_will_read_anyway_comes_once(w: World) -> None:
     group = w.group()
     found = await bury(w, group, 3)
@@ -358,10 +375,8 @@ async def test_a_key_of_another_type_is_named_and_nothing_is_done(w: World, name
     if name == "dead letters":
         calls += [dead.redrive, dead.purge, dead.info, dead.length, lambda: dead.purge(letter), lambda: letters(w, group)]
     for call in calls:
-        with pytest.raises(SetupError) as caught:
+        with pytest.raises(SetupError, match=f"the key '?{re.escape(key)}'? "):
             await w.do(call())
-        assert key in str(caught.value)
-        assert other not in str(caught.value).replace(key, "")
     assert w.raw.xlen(other) == before
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_type
 
 import redis
@@ -16,12 +16,16 @@ from streamio import (
     ConsumerGroupMember,
     ConsumerGroupTopic,
     ConsumerInfo,
+    DeadLetter,
+    DeadLetters,
+    DeadLettersInfo,
     Entries,
     Event,
     GroupInfo,
     MemberInfo,
     Message,
     PendingEntry,
+    RedriveResult,
     RetryPolicy,
     Topic,
     TopicInfo,
@@ -119,6 +123,46 @@ def a_blocking_group(group: ConsumerGroupTopic[Blocking]) -> None:
     assert_type(group.pending(idle=1.5, count=3), list[PendingEntry])
     for message in group:
         assert_type(message, Message)
+
+
+def blocking_dead_letters(group: ConsumerGroupTopic[Blocking], letter: DeadLetter) -> None:
+    assert_type(group.dead_letters, DeadLetters[Blocking])
+    assert_type(iter(group.dead_letters), Iterator[DeadLetter])
+    for each in group.dead_letters:
+        assert_type(each, DeadLetter)
+    assert_type(group.dead_letters.redrive(), RedriveResult)
+    assert_type(group.dead_letters.redrive("1-1", letter, [letter], (each.id for each in group.dead_letters)), RedriveResult)
+    assert_type(group.dead_letters.purge(letter), int)
+    assert_type(group.dead_letters.purge(older_than=timedelta(days=1)), int)
+    assert_type(group.dead_letters.length(), int)
+    assert_type(group.dead_letters.info(), DeadLettersInfo)
+
+
+async def asyncio_dead_letters(group: ConsumerGroupTopic[Asyncio], letter: DeadLetter) -> None:
+    assert_type(group.dead_letters, DeadLetters[Asyncio])
+    assert_type(aiter(group.dead_letters), AsyncIterator[DeadLetter])
+    async for each in group.dead_letters:
+        assert_type(each, DeadLetter)
+    await assert_type(group.dead_letters.redrive(), Coroutine[Any, Any, RedriveResult])
+    assert_type(await group.dead_letters.redrive(letter, [letter.id]), RedriveResult)
+    assert_type(await group.dead_letters.purge(), int)
+    assert_type(await group.dead_letters.length(), int)
+    assert_type(await group.dead_letters.info(), DeadLettersInfo)
+
+
+def a_dead_letter(letter: DeadLetter, result: RedriveResult, info: DeadLettersInfo) -> None:
+    assert_type(letter.id, str)
+    assert_type(letter.entry_id, str)
+    assert_type(letter.type, str)
+    assert_type(letter.deliveries, int)
+    assert_type(letter.reason, str)
+    assert_type(letter.error, str)
+    assert_type(letter.traceback, str)
+    assert_type(letter.fields, Sequence[tuple[bytes, bytes]])
+    assert_type(letter.buried_at, datetime)
+    assert_type(result.redriven, list[str])
+    assert_type(result.count, int)
+    assert_type(info.first_id, str | None)
 
 
 async def an_asyncio_group(group: ConsumerGroupTopic[Asyncio]) -> None:

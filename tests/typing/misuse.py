@@ -21,6 +21,8 @@ def the_loop_of_the_other_colour_on_asyncio(topic: Topic[Asyncio], group: Consum
         pass
     for _ in topic.tail():  # error
         pass
+    for _ in group.dead_letters:  # error
+        pass
     with member:  # error
         pass
     with topic:  # error
@@ -36,6 +38,8 @@ async def the_loop_of_the_other_colour_on_blocking(
         pass
     async for _ in topic.replay():  # error
         pass
+    async for _ in group.dead_letters:  # error
+        pass
     async with member:  # error
         pass
     async with topic:  # error
@@ -48,6 +52,9 @@ async def await_of_a_blocking_operation(topic: Topic[Blocking], group: ConsumerG
     await topic.close()  # error
     await group.create()  # error
     await group.info()  # error
+    await group.dead_letters.redrive()  # error
+    group.dead_letters.purge(5)  # error
+    await group.dead_letters.length()  # error
     await member.connect_and_listen()  # error
     await member.read()  # error
     await member.close()  # error
