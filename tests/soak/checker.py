@@ -10,7 +10,7 @@
 6. A member leaves in order when it is told to, with nothing pending under its name; and for nothing else. Where nothing but that happened, nothing
    ran twice.
 7. (Order by key belongs to partitioned groups; there are none to soak.)
-8. At the end nothing is pending, no consumer is listed but those of killed members, the dead letters are those that were meant, and no member
+8. At the end nothing is pending, no consumer is listed but those killed of late, the dead letters are those that were meant, and no member
    has grown.
 9. No entry waits while none is through for longer than lease + claim interval + 5 s; what a killed member had is through within lease + claim
    interval where nothing else disturbs.
@@ -26,7 +26,7 @@ from .evidence import Evidence, Ran
 from .records import Fault, Life, Run
 
 WAITING = "~waiting"
-SWEPT = None  # after how many leases the record of a killed member must be gone; None: it may stay
+SWEPT: float | None = 3.0  # after how many leases the record of a killed member must be gone; None: it may stay
 GROWTH = 1.3  # how much more memory a member may have at its end than after ten seconds
 SETTLED = 10.0
 PROGRESS = 5.0

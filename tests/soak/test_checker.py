@@ -146,6 +146,10 @@ def test_a_freeze_before_the_receipt_of_the_entry_excuses_nothing(story: Story) 
     assert broken(repeated(story, freeze=(0.2, 2.5))) == [3]
 
 
+def test_a_fault_after_the_last_start_excuses_nothing(story: Story) -> None:
+    assert broken(repeated(story, freeze=(4.5, 7.0))) == [3]
+
+
 def test_a_freeze_of_a_member_that_never_had_the_entry_excuses_nothing(story: Story) -> None:
     story.life("c")
     run = repeated(story, freeze=None)
@@ -185,6 +189,16 @@ def test_a_run_with_more_repeats_than_its_faults_account_for_is_noticed(story: S
     assert broken(run) == []
 
 
+@pytest.mark.parametrize(("count", "rules"), [(9, []), (10, [4])])
+def test_a_killed_member_with_more_in_hand_than_it_may_have_is_noticed(story: Story, count: int, rules: list[int]) -> None:
+    story.fault("kill", 3.5, 3.5, 0)
+    for number in range(count):
+        entry = story.publish(f"2-{number}", 3.0)
+        story.held.append(("a", entry, 3.0, 5.7))
+        story.handle(1, entry, 5.7, 5.8, 5.9, 6.0)
+    assert broken(story.run()) == rules
+
+
 def test_a_short_freeze_accounts_for_nothing(story: Story) -> None:
     run = repeated(story, freeze=(3.5, 4.5), second=4.4)
     assert broken(run) == [4]
@@ -196,6 +210,13 @@ def test_a_start_after_the_acknowledgement_of_another_member_is_noticed(story: S
     story.handle(0, "2-0", 3.0, 6.5, 6.6, 5.5)  # got at 3 s, lost at 5.5 s, started at 6.5 s all the same
     story.fault("stop", 3.2, 6.2, 0)
     assert broken(story.run()) == [5]
+
+
+def test_a_second_start_by_the_same_member_is_a_repeat_and_no_zombie(story: Story) -> None:
+    story.publish("2-0", 3.0)
+    story.handle(0, "2-0", 3.0, 3.1, 3.2, 3.4)
+    story.handle(0, "2-0", 3.0, 6.5, 6.6, 3.4)
+    assert broken(story.run()) == [3, 4]
 
 
 def test_a_start_of_what_was_received_less_than_a_lease_before_is_none_of_it(story: Story) -> None:
@@ -262,18 +283,17 @@ def test_what_is_pending_at_the_end_is_noticed(story: Story) -> None:
     assert broken(replace(story.run(), pending={"~waiting": 1})) == [8]
 
 
-def test_consumers_of_members_that_left_may_not_be_listed_and_those_of_killed_ones_may(story: Story) -> None:
-    run = replace(story.run(), consumers=["~waiting", "b"])
-    assert broken(run) == [8]
-    story.fault("kill", 9.0, 9.0, 1)
-    assert broken(replace(story.run(), consumers=["~waiting", "b"])) == []
+@pytest.mark.parametrize(("killed", "rules"), [(None, [8]), (18.5 - 8.1, [8]), (18.5 - 6.9, [])])
+def test_only_records_of_members_killed_of_late_may_be_listed_at_the_end(story: Story, killed: float | None, rules: list[int]) -> None:
+    if killed is not None:
+        story.fault("kill", killed, killed, 1)
+    assert broken(replace(story.run(), consumers=["~waiting", "b"])) == rules
 
 
-def test_records_of_killed_members_must_be_gone_after_a_while_where_that_is_asked(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.soak.checker.SWEPT", 2.0)
+def test_records_of_killed_members_may_stay_where_nothing_sweeps(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.soak.checker.SWEPT", None)
     story.fault("kill", 9.0, 9.0, 1)
-    assert broken(replace(story.run(), consumers=["b"])) == [8]
-    assert broken(replace(story.run(), consumers=["b"], finished=13.0)) == []
+    assert broken(replace(story.run(), consumers=["b"])) == []
 
 
 @pytest.mark.parametrize(
