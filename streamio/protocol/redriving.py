@@ -27,6 +27,7 @@ from .hand import Hand
 from .settling import SLACK
 
 PAGE = 100  # letters in one atomic step
+RIGHTS = "TYPE, EXISTS, XINFO GROUPS, XRANGE, XPENDING, XCLAIM, XADD and XDEL"
 Row = TypeVar("Row", bound=Sequence[Any])
 
 
@@ -61,9 +62,11 @@ class Redriving:
         try:
             found: list[Redriven] = yield from call(redrive(self.dead, self.topic, self.group, self.lease + SLACK, rows))
         except ResponseError as error:
-            if not is_lost(error):
-                raise
-            raise SetupError(f"topic {self.topic!r} has no consumer group {self.group!r} to redrive to: create() it first") from error
+            if is_lost(error):
+                raise SetupError(f"topic {self.topic!r} has no consumer group {self.group!r} to redrive to: create() it first") from error
+            if "can't run this command" in str(error) or "can't access" in str(error):  # the server does not say which (redis-server 7.0.15)
+                raise SetupError(f"redrive needs the rights to {RIGHTS} on {self.dead!r} and {self.topic!r}: {error}") from error
+            raise
         for letter, became in found:
             getattr(self.result, became).append(letter)
         return [letter for letter, _ in found]

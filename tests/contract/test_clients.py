@@ -306,6 +306,20 @@ async def test_a_moved_slot_is_followed_by_members_and_publishers(colour: str, c
         await w.do(topic.close())
 
 
+async def test_an_idempotency_key_is_kept_when_its_slot_moves(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        topic = Topic(next(cluster.keys_on(0, w.name + ":%d")), client)
+        first = await w.do(topic.publish("x", idempotency_key="k"))
+        cluster.move(topic.name, 0, 1)
+        try:
+            assert await w.do(topic.publish("x", idempotency_key="k")) == first
+            assert await w.do(topic.publish("x", idempotency_key="l")) != first
+            assert w.raw.xlen(topic.name) == 2
+        finally:
+            cluster.move(topic.name, 1, 0)
+        await w.do(topic.close())
+
+
 async def test_a_moved_slot_is_followed_by_renewals(colour: str, cluster: Cluster) -> None:
     async with on_cluster(colour, cluster) as (w, client):
         group = ConsumerGroupTopic(Topic(next(cluster.keys_on(0, w.name + ":%d")), client), "group", lease=0.6)
@@ -321,6 +335,28 @@ async def test_a_moved_slot_is_followed_by_renewals(colour: str, cluster: Cluste
         assert message.ack()
         await w.until(lambda: w.pending(group) == [])
         assert errors == []
+        await w.do(group.topic.close())
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_dead_letters_on_a_cluster_follow_a_moved_slot_and_go_back(colour: str, cluster: Cluster, place: int) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        group = ConsumerGroupTopic(Topic(next(cluster.keys_on(place, w.name + ":%d")), client), "group")
+        ids = await w.do(group.topic.publish_many([("x", {"i": i}) for i in range(4)]))
+        member = w.member(group, "me")
+        for message in await w.do(member.read(4, timeout=0)):
+            message.bury("by hand")
+        await w.do(member.flush())
+        letters = [letter async for letter in w.each(group.dead_letters)]
+        assert sorted(letter.entry_id for letter in letters) == sorted(ids)
+        await w.do(group.topic.delete(letters[0].entry_id))
+        cluster.move(group.topic.name, place, (place + 1) % 3)
+        result = await w.do(group.dead_letters.redrive(letters[:3]))
+        assert (result.copied, result.redriven) == ([letters[0].id], [letter.id for letter in letters[1:3]])
+        assert await w.do(group.dead_letters.purge()) == 1
+        assert sorted(m["i"] for m in await w.do(member.read(3, timeout=5))) == sorted(letter["i"] for letter in letters[:3])
+        cluster.move(group.topic.name, (place + 1) % 3, place)
+        await w.do(member.close())
         await w.do(group.topic.close())
 
 

@@ -326,6 +326,24 @@ async def test_an_error_in_the_middle_loses_nothing(w: World) -> None:
     assert [entry_id for entry_id, _ in w.raw.xrange(group.topic.name)] == [a.entry_id, c.entry_id, last]
 
 
+@pytest.mark.parametrize("w", ["blocking-real", "asyncio-real"], indirect=True)
+@pytest.mark.parametrize("right", ["xdel", "xclaim", "xadd", "xinfo|groups"])
+async def test_without_a_right_nothing_is_lost_and_nothing_comes_twice(w: World, right: str) -> None:
+    group = w.group()
+    a, b = await bury(w, group, 2)
+    await w.do(group.topic.delete(b.entry_id))
+    w.raw.execute_command("ACL", "SETUSER", w.name, "on", ">secret", "~*", "&*", "+@all", f"-{right}")
+    poor = w.group(w.topic(client=w.client(username=w.name, password="secret")))
+    with pytest.raises(SetupError, match=f"redrive needs the rights to .*{right.replace('|', ' ').upper()}.* on '{group.topic.name}:dead"):
+        await w.do(poor.dead_letters.redrive())
+    w.raw.execute_command("ACL", "DELUSER", w.name)
+    left = [letter.id for letter in await letters(w, group)]
+    assert left == ([b.id] if right == "xadd" else [a.id, b.id])
+    assert len(w.pending(group)) == 2 - len(left)
+    assert (await w.do(group.dead_letters.redrive())).count == len(left)
+    assert await taken(w, group) == [("0", 1), ("1", 1)]
+
+
 async def test_an_entry_that_the_group_will_read_anyway_comes_once(w: World) -> None:
     group = w.group()
     found = await bury(w, group, 3)
