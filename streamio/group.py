@@ -122,7 +122,7 @@ class ConsumerGroupTopic(Emitting[C]):
     @operation
     def info(self) -> Exchange[GroupInfo]:
         """Lag, pending, waiting, place, and how many members are short of `min`. A SetupError where there is no such group."""
-        return (yield from one_group(self.topic.name, self.name, self.min))
+        return (yield from one_group(self.topic.name, self.name, self.min, self.lease))
 
     @operation
     def consumers(self) -> Exchange[list[ConsumerInfo]]:

@@ -31,7 +31,8 @@ class GroupInfo:
     pending         entries delivered and not acknowledged yet, those that wait included
     waiting         those of them that are in nobody's hand: retries, nacks and what was given back
     lag             entries not delivered yet; None where the server does not know
-    short           how many members are missing to the group's `min`; None where `min` is not known (`topic.groups()`)
+    short           how many members are missing to the group's `min`: one that is silent for a lease does not count; None where `min` is not known
+                    (`topic.groups()`)
     """
 
     name: str

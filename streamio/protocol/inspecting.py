@@ -39,8 +39,8 @@ def topic_info(topic: str) -> Exchange[TopicInfo]:
     )
 
 
-def group_infos(topic: str, least: int | None = None, only: str | None = None) -> Exchange[list[GroupInfo]]:
-    """The facts of all groups, or of one."""
+def group_infos(topic: str, only: str | None = None, wanted: tuple[int, float] | None = None) -> Exchange[list[GroupInfo]]:
+    """The facts of all groups, or of one. `wanted`: how many members there should be, and how long one may be silent."""
     try:
         stream = yield from call(xinfo_stream(topic))
         groups = yield from call(xinfo_groups(topic))
@@ -48,7 +48,7 @@ def group_infos(topic: str, least: int | None = None, only: str | None = None) -
         for facts in groups:
             if only in (None, facts["name"]):
                 consumers = yield from call(xinfo_consumers(topic, facts["name"]))
-                found.append(group_info(stream, {"topic": topic, **facts}, consumers, least))
+                found.append(group_info(stream, {"topic": topic, **facts}, consumers, wanted))
     except ResponseError as error:
         if not is_lost(error):
             raise
@@ -56,20 +56,20 @@ def group_infos(topic: str, least: int | None = None, only: str | None = None) -
     return found
 
 
-def group_info(stream: dict[str, Any], facts: dict[str, Any], consumers: list[ConsumerInfo], least: int | None) -> GroupInfo:
+def group_info(stream: dict[str, Any], facts: dict[str, Any], consumers: list[ConsumerInfo], wanted: tuple[int, float] | None) -> GroupInfo:
     """One group's facts; the parking consumer is none of its members."""
     waiting = sum(each.pending for each in consumers if each.name == WAITING)
-    members = sum(1 for each in consumers if each.name != WAITING)
+    members = [each for each in consumers if each.name != WAITING]
     return GroupInfo(
         name=facts["name"],
         topic=facts["topic"],
-        consumers=members,
+        consumers=len(members),
         pending=facts["pending"],
         waiting=waiting,
         last_delivered_id=facts["last-delivered-id"],
         entries_read=facts.get("entries-read"),
         lag=lag_of(stream, facts),
-        short=None if least is None else max(0, least - members),
+        short=None if wanted is None else max(0, wanted[0] - sum(each.idle < wanted[1] for each in members)),
     )
 
 
@@ -85,9 +85,9 @@ def lag_of(stream: dict[str, Any], facts: dict[str, Any]) -> int | None:
     return lag if lag is None or lag <= stream["length"] else None
 
 
-def one_group(topic: str, group: str, least: int) -> Exchange[GroupInfo]:
+def one_group(topic: str, group: str, least: int, lease: float) -> Exchange[GroupInfo]:
     """The group's facts; a SetupError where there is no such group."""
-    found = yield from group_infos(topic, least, group)
+    found = yield from group_infos(topic, group, (least, lease))
     if not found:
         raise SetupError(f"topic {topic!r} has no consumer group {group!r}")
     return found[0]

@@ -211,3 +211,17 @@ async def test_after_the_server_lost_all_places_the_members_that_had_them_keep_t
     finally:
         await w.close()
         server.remove()
+
+
+async def test_a_member_that_went_silent_is_short_of_min(w: World) -> None:
+    group = w.group(min=2, lease=LEASE)
+    await w.do(group.create())
+    member = w.member(group, "m")
+    await w.do(member.connect())
+    w.raw.xgroup_createconsumer(group.topic.name, "group", "gone")
+    assert (await w.do(group.info())).short == 0
+    await w.until(lambda: w.raw.xinfo_consumers(group.topic.name, "group")[0]["idle"] > LEASE * 1000)
+    again = w.member(group, "n")
+    await w.do(again.connect())
+    info = await w.do(group.info())
+    assert info.short == 1 and info.consumers == 3
