@@ -15,7 +15,7 @@ from .codec import FOR_GROUP
 from .effects import Words
 from .keys import WAITING
 from .reports import ConsumerInfo, PendingEntry
-from .scripts import HAND_OVER, LEAVE, PARK, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
+from .scripts import HAND_OVER, LEAVE, PARK, PUBLISH_ONCE, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
 
 R = TypeVar("R")
 Flat = list[str]
@@ -68,6 +68,11 @@ def ran(script: Script, keys: Words, args: Words, read: Callable[[Any], R]) -> C
 def xadd(key: str, retention: Words, entry_id: str, fields: Words) -> Command[str]:
     """Add an entry; its id."""
     return Command(("XADD", key, *retention, entry_id, *fields), str)
+
+
+def publish_once(key: str, guard: str, window: float, retention: Words, entry_id: str, fields: Words) -> Command[str]:
+    """Add an entry where `guard` does not stand, and let it stand for `window` seconds; the id of what was added, now or then."""
+    return ran(PUBLISH_ONCE, (key, guard), (milliseconds(window), *retention, entry_id, *fields), str)
 
 
 def xlen(key: str) -> Command[int]:

@@ -253,6 +253,26 @@ return (ARGV[2] == '1' or not done) and 0 or through - read
 """
 )
 
+# keys: stream, guard; args: for how long the guard stands (ms), then XADD's words behind the key -> the id of the entry added now or, where the guard
+# stands, then. The guard is set first (rights and memory are asked before anything is added) and taken back where nothing is added.
+PUBLISH_ONCE = Script("""
+local kind = redis.call('TYPE', KEYS[2])
+kind = kind.ok or kind
+if kind ~= 'none' and kind ~= 'string' then
+  return redis.error_reply('WRONGTYPE the key ' .. KEYS[2] .. ' guards an idempotency_key and holds a ' .. kind)
+end
+local id = redis.call('GET', KEYS[2])
+if id and id ~= '' then return id end
+redis.call('SET', KEYS[2], '', 'PX', ARGV[1])
+id = redis.pcall('XADD', KEYS[1], unpack(ARGV, 2))
+if type(id) == 'table' then
+  redis.pcall('DEL', KEYS[2])
+  return id
+end
+redis.call('SET', KEYS[2], id, 'PX', ARGV[1])
+return id
+""")
+
 # keys: stream; args: 'MINID' | 'MAXLEN' | '', its threshold, '=' | '~', groups to ignore ...
 # -> {entries removed, group that held more back or '', the oldest id it needs}
 TRIM_ACKED = Script(

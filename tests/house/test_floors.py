@@ -12,7 +12,7 @@ FLOORS: list[set[str]] = [
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
-    {"message", "options", "emitting", "entries", "dead_letters", "signals", "loop", "topic", "group", "membership", "member"},
+    {"message", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items", "topic", "group", "membership", "member"},
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3

@@ -32,7 +32,7 @@ DROPPED = {
     ("drivers.asyncio", "asyncio.TimeoutError"): "a rest that nobody ended is over",
     ("drivers.tasks", "AttributeError"): "the handler settled the message itself",
     ("drivers.workers", "AttributeError"): "the handler settled the message itself",
-    ("topic", "StopAsyncIteration"): "the iterable is through",
+    ("items", "StopAsyncIteration"): "the iterable is through",
 }
 # Overridden methods that pyee calls.
 CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error"}

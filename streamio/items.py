@@ -1,0 +1,93 @@
+"""What `publish` and `publish_many` are given, as the fields of entries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from .codec import Codec, FlatCodec, wire
+from .effects import Words
+from .protocol.publishing import BATCH
+
+Item = tuple[str, Any] | Mapping[str, Any]
+
+
+def entry(codec: Codec, type: str, data: Any, fields: dict[str, Any], headers: Mapping[str, Any] | None) -> Words:
+    """The entry's words. `fields` are added to data that is a mapping; a key in both is an error that names it."""
+    if fields:
+        if data is not None and not isinstance(data, Mapping):
+            raise TypeError(f"fields ({', '.join(fields)}) can only be added to data that is a mapping, not to {data!r}")
+        twice = fields.keys() & (data or {}).keys()
+        if twice:
+            raise ValueError(f"field {sorted(twice)[0]!r} is in data and given as an argument, too")
+        data = {**(data or {}), **fields}
+    if data is None and isinstance(codec, FlatCodec):
+        data = {}
+    return wire(codec, type, data, headers)
+
+
+def entry_of(codec: Codec, item: Any) -> Words:
+    """The words of an item of `publish_many`."""
+    if isinstance(item, Mapping):
+        if "type" not in item:
+            raise ValueError(f"an item of publish_many has no 'type': {item!r}")
+        return entry(codec, item["type"], {name: value for name, value in item.items() if name != "type"}, {}, None)
+    if isinstance(item, tuple) and len(item) == 2:
+        return entry(codec, item[0], item[1], {}, None)
+    raise TypeError(f"an item of publish_many must be (type, data) or a mapping with 'type', not {item!r}")
+
+
+def encoded(codec: Codec, items: list[Any]) -> tuple[list[Words], Exception | None]:
+    """The items' words, up to the first that cannot be written, and what is wrong with that one."""
+    batch: list[Words] = []
+    try:
+        for item in items:
+            if isinstance(item, Exception):  # the iterable raised
+                return batch, item
+            batch.append(entry_of(codec, item))
+    except (TypeError, ValueError) as error:
+        return batch, error
+    return batch, None
+
+
+def taker(items: Any, asyncio: bool) -> Callable[[], Any]:
+    """A function that gives the next items, 500 at most, in its topic's colour; an error of the iterable stands as the last."""
+    if isinstance(items, AsyncIterable):
+        if not asyncio:
+            raise TypeError("publish_many of a blocking topic takes an iterable, not an async one")
+        source = aiter(items)
+        return lambda: take_async(source)
+    if not isinstance(items, Iterable) or isinstance(items, (str, bytes, Mapping)):
+        raise TypeError(f"publish_many takes an iterable of (type, data) or of mappings with 'type', not {items!r}")
+    plain = iter(items)
+    if not asyncio:
+        return lambda: take(plain)
+
+    async def take_plain() -> list[Any]:
+        return take(plain)
+
+    return take_plain
+
+
+def take(items: Any) -> list[Any]:
+    """The next items of an iterator."""
+    found: list[Any] = []
+    try:
+        found.extend(islice(items, BATCH))
+    except Exception as error:
+        found.append(error)
+    return found
+
+
+async def take_async(items: Any) -> list[Any]:
+    """The next items of an async iterator."""
+    found: list[Any] = []
+    try:
+        while len(found) < BATCH:
+            found.append(await anext(items))
+    except StopAsyncIteration:
+        pass
+    except Exception as error:
+        found.append(error)
+    return found
