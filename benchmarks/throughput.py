@@ -81,6 +81,20 @@ class Bench:
 
         member.connect_and_listen()
 
+    def batches(self) -> None:
+        member, left = self.member(False), self.entries
+
+        @member.on_batch(size=100)
+        def handle(messages: Any) -> None:
+            nonlocal left
+            for message in messages:
+                message.data["order_id"]
+            left -= len(messages)
+            if not left:
+                member.stop()
+
+        member.connect_and_listen()
+
     def loop(self) -> None:
         left = self.entries
         with self.member(False) as member:
@@ -114,6 +128,20 @@ class Bench:
 
         await member.connect_and_listen()
 
+    async def batches_asyncio(self) -> None:
+        member, left = self.member(True), self.entries
+
+        @member.on_batch(size=100)
+        async def handle(messages: Any) -> None:
+            nonlocal left
+            for message in messages:
+                message.data["order_id"]
+            left -= len(messages)
+            if not left:
+                member.stop()
+
+        await member.connect_and_listen()
+
     async def loop_asyncio(self) -> None:
         left = self.entries
         async with self.member(True) as member:
@@ -128,9 +156,11 @@ class Bench:
         return {
             "by hand, blocking": ("by hand, blocking", self.by_hand),
             "on(type, handler)": ("by hand, blocking", self.handlers),
+            "on_batch(handler)": ("by hand, blocking", self.batches),
             "for": ("by hand, blocking", self.loop),
             "by hand, asyncio": ("by hand, asyncio", lambda: asyncio.run(self.by_hand_asyncio())),
             "on(type, coroutine)": ("by hand, asyncio", lambda: asyncio.run(self.handlers_asyncio())),
+            "on_batch(coroutine)": ("by hand, asyncio", lambda: asyncio.run(self.batches_asyncio())),
             "async for": ("by hand, asyncio", lambda: asyncio.run(self.loop_asyncio())),
         }
 
