@@ -18,6 +18,7 @@ from .message import Message
 from .options import Ack, MemberOptions, MemberSettings
 from .protocol.holding import guarded
 from .protocol.reading import next_message
+from .protocol.servers import CHOSEN
 from .protocol.settling import delivering
 from .reports import MemberInfo
 from .signals import stop_on
@@ -243,6 +244,8 @@ class ConsumerGroupMember(Membership[C]):
             failed=hand.failures,
             claimed=hand.claims,
             connections=sum(line.connection is not None for line in (hand.reading, hand.side)),
+            server=hand.server,
+            commands=dict(CHOSEN),
         )
         yield
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -146,6 +146,8 @@ class MemberInfo:
     prefetch        how many entries the next read may bring
     handled, failed, claimed   counts since the member was made
     connections     how many connections it holds (0 to 2)
+    server          the server's version ("7.0.15", "7.2.4 (valkey 9.1.2)"); None before connecting, or where this user may not ask
+    commands        which commands of the server do what, by purpose: "read", "acknowledge", "wait", "renew", "claim", "publish once"
     """
 
     id: str
@@ -160,6 +162,8 @@ class MemberInfo:
     failed: int
     claimed: int
     connections: int
+    server: str | None
+    commands: Mapping[str, str]
 
 
 @dataclass(frozen=True)

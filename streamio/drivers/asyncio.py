@@ -187,7 +187,8 @@ class Asyncio:
     async def connect(self, line: Line) -> Any:
         """Open the line; its connection."""
         connection = await self.new_connection(line.patience)
-        line.connection, line.blocks, line.opened = connection, self.source.blocks, line.opened + 1
+        line.blocks, line.version, line.opened = self.source.blocks, self.source.version, line.opened + 1
+        line.connection = connection
         return connection
 
     async def drop(self, line: Line) -> None:

@@ -149,7 +149,7 @@ class Blocking:
     def connect(self, line: Line) -> Any:
         """Open the line; its connection."""
         connection = line.connection = self.new_connection(line.patience)
-        line.blocks, line.opened = self.source.blocks, line.opened + 1
+        line.blocks, line.version, line.opened = self.source.blocks, self.source.version, line.opened + 1
         return connection
 
     def drop(self, line: Line) -> None:

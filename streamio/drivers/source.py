@@ -62,6 +62,15 @@ class Source:
         """Whether XREADGROUP ... BLOCK may be used: the embedded server's returns at once, or hides an entry (fakeredis 2.40)."""
         return self.cluster or not self.client.connection_pool.connection_class.__module__.startswith("fakeredis")
 
+    @property
+    def version(self) -> str:
+        """Which version of Redis the embedded server plays, which it does not tell itself; '' for all other servers."""
+        if self.blocks:
+            return ""
+        settings = self.client.connection_pool.connection_kwargs
+        version = settings["version"] if settings.get("server") is None else settings["server"].version
+        return ".".join(map(str, version)) + " (fakeredis)"
+
     def redirect(self, host: str, port: int) -> None:
         """The key lives at this address now (Redis Cluster); without one, where the client says."""
         if not self.cluster or not port:

@@ -90,6 +90,7 @@ class Hand:
         self.bell: Bell  # the keeper's
         self.wake: Bell  # the listener's
         self.state, self.error = "new", ""
+        self.server: str | None = None  # its version, as it told it
         self.handled = self.failures = self.claims = self.settled = 0
         self.stopping = self.paused = self.displaced = self.halted = False
         self.finished = False  # the keeper is to end

@@ -17,6 +17,7 @@ from .owing import collecting, writing
 from .places import placing
 from .reading import giving_back
 from .recovering import backoff, is_setup
+from .servers import ASK, probe, refuse_old, told
 from .settling import sending
 
 
@@ -70,16 +71,20 @@ def reaching(hand: Hand) -> Exchange[None]:
 def checking(hand: Hand) -> Exchange[None]:
     """Ask for every right at once: inside MULTI a command is checked and not run, and DISCARD forgets them all (the server needs no ACL DRYRUN).
 
-    Nothing is sent before MULTI was granted: without it the commands would run.
+    None of them is sent before MULTI was granted: without it they would run. A server too old is refused by its version, where it tells it.
     """
     faults: list[tuple[Words, ResponseError]] = []
-    yield Write(hand.reading, [("MULTI",)])
+    yield Write(hand.reading, [ASK, ("MULTI",)])
+    hand.server = told((yield Receive(hand.reading)), hand.reading.version)
     reply = yield Receive(hand.reading)
+    refuse_old(hand.server)
     if isinstance(reply, ResponseError):
         faults.append((("MULTI",), reply))
     else:
-        faults += yield from checking_each(hand, rights(hand))
+        faults += yield from checking_each(hand, rights(hand) if hand.server else [*rights(hand), probe(hand)])
     for words, fault in faults:
+        if words == probe(hand) and "unknown command" not in str(fault):
+            continue
         if isinstance(fault, NoPermissionError) or says(fault, "NOPERM"):
             raise SetupError(f"the server's ACL does not let this user run {named(words)}: {fault}") from fault
         if "unknown command" in str(fault):
@@ -104,7 +109,7 @@ def named(words: Words) -> str:
     """A command and its keys, for an error."""
     first = str(words[0])
     command = f"{first} {words[1]!s}" if first in ("XINFO", "XGROUP") else first
-    keys = words[3:5] if first == "EVAL" else [] if first == "MULTI" else [key_of(words)]
+    keys = words[3:5] if first == "EVAL" else [] if len(words) == 1 else [key_of(words)]
     return command + (f" on {' and '.join(map(repr, keys))}" if keys else "")
 
 
@@ -124,7 +129,21 @@ def rights(hand: Hand) -> list[Words]:
         ("EVAL", "return 0", "2", key, s.dead_letters),
         RENEW.by_digest([key], []),
         ("XADD", s.dead_letters, "NOMKSTREAM", "*", "a", "b"),
-        *([("ZADD", s.places, "0", me)] if s.max is not None else []),
+        ("TYPE", s.dead_letters),
+        *(rights_to_places(s.places, me) if s.max is not None else []),
+    ]
+
+
+def rights_to_places(places: str, me: str) -> list[Words]:
+    """The same for what keeps the group's `max`."""
+    return [
+        ("TIME",),
+        ("ZADD", places, "0", me),
+        ("ZREM", places, me),
+        ("ZCARD", places),
+        ("ZSCORE", places, me),
+        ("ZREMRANGEBYSCORE", places, "-inf", "0"),
+        ("PEXPIRE", places, "1"),
     ]
 
 
