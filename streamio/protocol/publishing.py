@@ -19,6 +19,7 @@ ONCE = 24 * 3600.0  # seconds for which an idempotency key is remembered
 MOST_WORDS = 7900  # of an entry that a script adds: Lua unpacks no more than 8000 (redis-server 7.0.15)
 BATCH = 500  # entries in one write
 BATCH_BYTES = 1_000_000  # of fields in one write, unless one entry is larger
+ASTRAY = 86_400_000  # ms by which ids may be ahead of the clock here: beyond that a producer has chosen one, and they tell no time any more
 REFUSALS = ("max number of clients reached", "previous master is now a slave")
 
 
@@ -103,8 +104,8 @@ class Publisher:
 
     def retaining(self) -> Exchange[Words]:
         """XADD's words for the retention."""
-        now: float = yield Now(wall=True)
-        return self.retention.words(self.server_time or round(now * 1000))
+        here = round((yield Now(wall=True)) * 1000)
+        return self.retention.words(self.server_time if 0 < self.server_time <= here + ASTRAY else here)
 
     def learned(self, entry_id: str) -> str:
         """The id, which also tells the server's time."""
