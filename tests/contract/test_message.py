@@ -331,6 +331,37 @@ async def test_a_bad_delay_is_refused_and_settles_nothing(w: World, delay: Any) 
     assert message.ack() is True
 
 
+async def test_extend_renews_at_once_what_the_member_has_in_hand(w: World) -> None:
+    group = w.group(lease=60)
+    await w.do(group.topic.publish_many([("t", {})] * 2))
+    member = w.member(group, "me")
+    messages = await w.do(member.read(2, timeout=5))
+    w.age(group, "me", 10)
+    assert all(row.idle >= 10 for row in await w.do(group.pending()))
+    assert messages[0].extend() is True
+    await w.until(lambda: max(row["time_since_delivered"] for row in w.raw.xpending_range(group.topic.name, group.name, "-", "+", 9)) < 5000)
+    assert [row[1:] for row in w.pending(group)] == [("me", 1)] * 2
+    assert all(message.ack() for message in messages)
+
+
+@pytest.mark.parametrize("settle", ["ack", "nack", "bury"])
+async def test_extend_is_false_of_a_settled_message(w: World, settle: str) -> None:
+    group = w.group()
+    await w.do(group.topic.publish("t"))
+    member = w.member(group)
+    message = await only(w, member)
+    getattr(message, settle)()
+    assert message.extend() is False
+
+
+async def test_without_a_group_there_is_nothing_to_extend(w: World) -> None:
+    topic = w.topic()
+    await w.do(topic.publish("t"))
+    (message,) = [message async for message in w.each(topic.replay())]
+    with pytest.raises(RuntimeError, match="without a group"):
+        message.extend()
+
+
 async def test_deliveries_and_claimed_tell_of_an_earlier_life(w: World) -> None:
     group = w.group()
     await w.do(group.topic.publish("t"))
