@@ -25,6 +25,7 @@ from streamio import (
     MemberInfo,
     Message,
     PendingEntry,
+    ReapResult,
     RedriveResult,
     RetryPolicy,
     Topic,
@@ -72,6 +73,7 @@ def groups_and_members_have_their_topics_colour(blocking: Topic[Blocking], async
 
 def a_blocking_topic(topic: Topic[Blocking]) -> None:
     assert_type(topic.publish("a", {"b": 1}, headers={"c": "d"}, e=2), str)
+    assert_type(topic.publish("a", idempotency_key="k"), str)
     assert_type(topic.publish_many([("a", {}), {"type": "b"}]), list[str])
     assert_type(topic.replay(count=3), Entries[Blocking, Message])
     assert_type(topic.tail(), Entries[Blocking, Message])
@@ -92,6 +94,7 @@ def a_blocking_topic(topic: Topic[Blocking]) -> None:
 async def an_asyncio_topic(topic: Topic[Asyncio]) -> None:
     await assert_type(topic.publish("a"), Coroutine[Any, Any, str])
     assert_type(await topic.publish("a", {"b": 1}, headers={"c": "d"}, e=2), str)
+    assert_type(await topic.publish("a", idempotency_key="k"), str)
     assert_type(await topic.publish_many([("a", {}), {"type": "b"}]), list[str])
     assert_type(topic.replay(count=3), Entries[Asyncio, Message])
     assert_type(topic.tail(), Entries[Asyncio, Message])
@@ -121,6 +124,10 @@ def a_blocking_group(group: ConsumerGroupTopic[Blocking]) -> None:
     assert_type(group.info(), GroupInfo)
     assert_type(group.consumers(), list[ConsumerInfo])
     assert_type(group.pending(idle=1.5, count=3), list[PendingEntry])
+    assert_type(group.handover("a", "b"), int)
+    assert_type(group.handover(group.member("a"), None), int)
+    assert_type(group.remove_consumer("a", heir=group.member("b")), bool)
+    assert_type(group.reap(), ReapResult)
     for message in group:
         assert_type(message, Message)
 
@@ -178,6 +185,10 @@ async def an_asyncio_group(group: ConsumerGroupTopic[Asyncio]) -> None:
     assert_type(await group.info(), GroupInfo)
     assert_type(await group.consumers(), list[ConsumerInfo])
     assert_type(await group.pending(idle=1.5, count=3), list[PendingEntry])
+    assert_type(await group.handover("a", "b"), int)
+    assert_type(await group.handover(group.member("a"), None), int)
+    assert_type(await group.remove_consumer("a", heir=group.member("b")), bool)
+    assert_type(await group.reap(), ReapResult)
     async for message in group:
         assert_type(message, Message)
 
@@ -246,6 +257,7 @@ def a_message(message: Message) -> None:
     assert_type(message.ack(), bool)
     assert_type(message.nack(delay=1.5), bool)
     assert_type(message.bury("bad"), bool)
+    assert_type(message.extend(), bool)
     with message as same:
         assert_type(same, Message)
 
@@ -306,3 +318,38 @@ async def a_listener_keeps_its_type_on_asyncio(group: ConsumerGroupTopic[Asyncio
     assert_type(in_thread(message), bool)
     ConsumerGroupMember(group, handlers={"a": plain, "b": coroutine})
     group.member(handlers={"a": coroutine})
+
+
+def the_done(messages: list[Message]) -> list[Message]:
+    return messages
+
+
+async def done_later(messages: list[Message]) -> set[str]:
+    return {message.id for message in messages}
+
+
+def a_batch_handler_keeps_its_type_on_blocking(group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
+    assert_type(member.on_batch(the_done, size=10, wait=timedelta(seconds=1), type="a.*")([]), list[Message])
+    assert_type(group.on_batch(the_done, 10, 0.5)([]), list[Message])
+    member.on_batch(lambda messages: print(messages), type="b")
+    member.on_batch(lambda messages: (message.id for message in messages), type="c")
+
+    @member.on_batch(size=100, wait=1)
+    def decorated(messages: list[Message]) -> bool:
+        return True
+
+    assert_type(decorated([]), bool)
+    ConsumerGroupMember(group, handler_timeout=timedelta(minutes=1))
+    group.member(handler_timeout=2.5)
+    member.clone(handler_timeout=None)
+
+
+async def a_batch_handler_keeps_its_type_on_asyncio(group: ConsumerGroupTopic[Asyncio], member: ConsumerGroupMember[Asyncio]) -> None:
+    assert_type(member.on_batch(the_done, size=10)([]), list[Message])
+    assert_type(await group.on_batch(done_later, size=10)([]), set[str])
+
+    @member.on_batch(size=100, wait=1)
+    async def decorated(messages: list[Message]) -> None:
+        return None
+
+    await decorated([])

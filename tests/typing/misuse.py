@@ -64,6 +64,7 @@ async def await_of_a_note(member: ConsumerGroupMember[Asyncio], message: Message
     await member.stop()  # error
     await member.pause()  # error
     await message.ack()  # error
+    await message.extend()  # error
 
 
 async def a_forgotten_await(topic: Topic[Asyncio], group: ConsumerGroupTopic[Asyncio], member: ConsumerGroupMember[Asyncio]) -> None:
@@ -100,6 +101,30 @@ def what_cannot_be_a_handler(blocking: ConsumerGroupMember[Blocking], asyncio: C
     asyncio.on("a", plain, thread="yes")  # error
 
 
+async def batch_coroutine(messages: list[Message]) -> None: ...
+async def batch_counting(messages: list[Message]) -> int:
+    return len(messages)
+
+
+def batch(messages: list[Message]) -> None: ...
+def counting(messages: list[Message]) -> int:
+    return len(messages)
+
+
+def what_cannot_be_a_batch_handler(blocking: ConsumerGroupMember[Blocking], asyncio: ConsumerGroupMember[Asyncio]) -> None:
+    blocking.on_batch(batch_coroutine)  # error
+    blocking.on_batch(plain)  # error
+    blocking.on_batch(counting)  # error
+    asyncio.on_batch(batch_counting)  # error
+    asyncio.on_batch(plain)  # error
+    blocking.on_batch(batch, size="9")  # error
+    blocking.on_batch(batch, wait="soon")  # error
+    blocking.on_batch(batch, type=5)  # error
+
+    @blocking.on_batch(size=2)  # error
+    async def decorated(messages: list[Message]) -> None: ...
+
+
 def arguments_of_the_wrong_type(topic: Topic[Blocking], group: ConsumerGroupTopic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
     Topic(b"t")  # error
     Topic("t", 6379)  # error
@@ -108,6 +133,7 @@ def arguments_of_the_wrong_type(topic: Topic[Blocking], group: ConsumerGroupTopi
     Topic("t", redis.Redis(), size=1)  # error
     topic.publish(1)  # error
     topic.publish("a", headers=["b"])  # error
+    topic.publish("a", idempotency_key=5)  # error
     topic.publish_many(3)  # error
     topic.publish_many(["a"])  # error
     topic.replay(count="3")  # error
@@ -125,6 +151,8 @@ def arguments_of_the_wrong_type(topic: Topic[Blocking], group: ConsumerGroupTopi
     ConsumerGroupMember(group, concurrency="2")  # error
     group.create(start=[])  # error
     group.pending(idle="1")  # error
+    group.handover("a")  # error
+    group.remove_consumer("a", heir=5)  # error
     member.read("1")  # error
     member.read(timeout="1")  # error
     RetryPolicy(max_deliveries="5")  # error
@@ -134,6 +162,7 @@ def words_that_are_no_option(topic: Topic[Blocking], group: ConsumerGroupTopic[B
     ConsumerGroupTopic(topic, "g", unhandled="drop")  # error
     ConsumerGroupTopic(topic, "g", on_group_lost="ignore")  # error
     ConsumerGroupMember(group, ack="yes")  # error
+    ConsumerGroupMember(group, handler_timeout="2")  # error
     ConsumerGroupMember(group, prefetch="much")  # error
     topic.group("g", lease="30")  # error
     topic.group("g", leese=30)  # error
