@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
+from streamio import RetryPolicy
+
 from ..world import World
+from .gates import Gate
 
 pytestmark = pytest.mark.asyncio
 
@@ -51,3 +56,31 @@ async def test_closing_waits_for_a_listener_elsewhere(w: World) -> None:
     await asyncio.wait_for(future, 5)
     with pytest.raises(RuntimeError, match="closed"):
         await w.do(member.read(1, timeout=0))
+
+
+@pytest.mark.parametrize("raises", [False, True])
+async def test_the_end_of_a_block_decides_nothing_about_an_entry_whose_handler_runs_elsewhere(w: World, raises: bool) -> None:
+    group = w.group(retry=RetryPolicy(backoff=(60, 60)))
+    member, gate, listening = w.member(group), Gate(w), []
+
+    def fail(message: Any) -> None:
+        if not raises:
+            raise ValueError("the handler, not the block")
+
+    member.on("*", gate.handler)
+    member.on("*", fail)
+    await w.do(group.create())
+    await w.do(group.topic.publish("x"))
+
+    async def leave() -> None:
+        async with w.block(member):
+            listening.append(w.start(member.connect_and_listen))
+            await w.until(lambda: gate.inside)
+            asyncio.get_running_loop().call_later(0.1, gate.open) if w.asyncio else threading.Timer(0.1, gate.open).start()
+            if raises:
+                raise ValueError("the block, not the handler")
+
+    with pytest.raises(ValueError) if raises else nullcontext():
+        await leave()
+    await asyncio.wait_for(listening[0], 8)
+    assert [row[1] for row in w.pending(group)] == ([] if raises else ["~waiting"])
