@@ -29,6 +29,7 @@ class Line:
     lock: Any = None
     blocks: bool = True  # False where XREADGROUP ... BLOCK is not to be trusted (the embedded server)
     opened: int = field(default=0)  # how often it was connected
+    cut: bool = False  # whether it went down in the middle of an exchange, which did not see that
     version: str = ""  # what is known of the server without asking it (the embedded one)
 
 

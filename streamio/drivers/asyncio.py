@@ -109,7 +109,17 @@ class Asyncio:
         if line.lock is None:
             line.lock = asyncio.Lock()
         async with line.lock:
+            return await self.run_through(line, exchange)
+
+    async def run_through(self, line: Line, exchange: Exchange[R]) -> R:
+        """As `run`. Where that is interrupted or cancelled, a reply may be left unread: the line is dropped, and says so."""
+        try:
             return await self.run(exchange)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                await self.drop(line)
+            line.cut = line.connection is None
+            raise
 
     async def run_if_free(self, line: Line, exchange: Exchange[R]) -> R | None:
         """As `run_on`, or None at once where somebody else has the line."""

@@ -82,7 +82,17 @@ class Blocking:
         if line.lock is None:
             line.lock = Lock()
         with line.lock:
+            return self.run_through(line, exchange)
+
+    def run_through(self, line: Line, exchange: Exchange[R]) -> R:
+        """As `run`. Where that is interrupted or cancelled, a reply may be left unread: the line is dropped, and says so."""
+        try:
             return self.run(exchange)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.drop(line)
+            line.cut = line.connection is None
+            raise
 
     def run_if_free(self, line: Line, exchange: Exchange[R]) -> R | None:
         """As `run_on`, or None at once where somebody else has the line."""
@@ -90,7 +100,7 @@ class Blocking:
             exchange.close()
             return None
         try:
-            return self.run(exchange)
+            return self.run_through(line, exchange)
         finally:
             line.lock.release()
 

@@ -60,7 +60,7 @@ def entering(hand: Hand) -> Exchange[None]:
     hand.own = None if s.ack == "none" else "-"
     hand.poll_at = hand.claim_at = float("inf") if s.ack == "none" else 0.0
     hand.down_since = None
-    hand.state = "ready"
+    hand.state, hand.reading.cut = "ready", False
 
 
 def reaching(hand: Hand) -> Exchange[None]:

@@ -39,6 +39,8 @@ def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
     now: float = yield Now()
     measuring(hand, now)
     hand.dry = False
+    if hand.reading.cut:
+        hand.reading.cut, hand.trouble = False, ConnectionError("the last read was interrupted in the middle of a command")
     while not hand.stopping:
         try:
             message = yield from turning(hand, until)
