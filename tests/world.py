@@ -35,6 +35,14 @@ class World:
         self.clients: list[Any] = []
 
     @property
+    def version(self) -> tuple[int, int]:
+        """The server's version; the embedded one plays 7.0."""
+        if self.embedded:
+            return 7, 0
+        major, minor, *_ = self.raw.info("server")["redis_version"].split(".")
+        return int(major), int(minor)
+
+    @property
     def asyncio(self) -> bool:
         """Whether the colour is asyncio."""
         return self.colour == "asyncio"

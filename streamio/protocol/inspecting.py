@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 from ..commands import ran, xinfo_consumers, xinfo_groups, xinfo_stream, xpending, xtrim
 from ..effects import Exchange
 from ..errors import SetupError
+from ..ids import split
 from ..keys import WAITING
 from ..reports import ConsumerInfo, GroupInfo, Holder, PendingEntry, TopicInfo, TrimResult
 from ..scripts import TRIM_ACKED
@@ -76,11 +77,15 @@ def group_info(stream: dict[str, Any], facts: dict[str, Any], consumers: list[Co
 def lag_of(stream: dict[str, Any], facts: dict[str, Any]) -> int | None:
     """How many entries the group has not got yet; None where that is not known.
 
-    The server's own figure counts what was trimmed unread as still to come (redis-server 7.0.15): nothing is to come at the end of the stream, and a
-    lag of more entries than there are is none.
+    The server's own figure counts what was trimmed unread as still to come (redis-server 7.0.15): nothing is to come at the end of the stream, all
+    is before its first entry, and a lag of more entries than there are is none. Before 7.0 there is no figure.
     """
-    if facts["last-delivered-id"] == stream["last-generated-id"]:
+    last, first = facts["last-delivered-id"], stream.get("first-entry")
+    if last == stream["last-generated-id"]:
         return 0
+    if first and split(last) < split(first[0]):
+        length: int = stream["length"]
+        return length
     lag: int | None = facts.get("lag")
     return lag if lag is None or lag <= stream["length"] else None
 

@@ -28,6 +28,7 @@ from .settling import SLACK
 
 PAGE = 100  # letters in one atomic step
 RIGHTS = "TYPE, EXISTS, XINFO GROUPS, XRANGE, XPENDING, XCLAIM, XADD and XDEL"
+DENIED = ("can't run this command", "can't access", "ACL failure in script")  # redis-server 7.0.15 does not say which; later ones do (8.6.3)
 Row = TypeVar("Row", bound=Sequence[Any])
 
 
@@ -64,7 +65,7 @@ class Redriving:
         except ResponseError as error:
             if is_lost(error):
                 raise SetupError(f"topic {self.topic!r} has no consumer group {self.group!r} to redrive to: create() it first") from error
-            if "can't run this command" in str(error) or "can't access" in str(error):  # the server does not say which (redis-server 7.0.15)
+            if any(words in str(error) for words in DENIED):
                 raise SetupError(f"redrive needs the rights to {RIGHTS} on {self.dead!r} and {self.topic!r}: {error}") from error
             raise
         for letter, became in found:

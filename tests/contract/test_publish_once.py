@@ -85,7 +85,7 @@ async def test_an_id_of_ones_own_goes_with_a_key(w: World) -> None:
     topic = w.topic()
     assert await w.do(topic.publish("a", entry_id="5-1", idempotency_key="k")) == "5-1"
     assert await w.do(topic.publish("a", entry_id="5-1", idempotency_key="k")) == "5-1"
-    assert await w.do(topic.publish("a", entry_id="6-*", idempotency_key="l")) == "6-0"
+    assert await w.do(topic.publish("a", entry_id="6", idempotency_key="l")) == "6-0"
     assert [entry_id for entry_id, _ in rows(w, topic)] == ["5-1", "6-0"]
 
 

@@ -65,7 +65,9 @@ async def test_headers_have_their_own_place_on_the_wire(w: World) -> None:
 
 async def test_an_entry_id_may_be_given(w: World) -> None:
     topic = w.topic()
-    assert [await w.do(topic.publish("a", entry_id=wanted)) for wanted in ("5-3", "6-*", "7")] == ["5-3", "6-0", "7-0"]
+    assert [await w.do(topic.publish("a", entry_id=wanted)) for wanted in ("5-3", "7")] == ["5-3", "7-0"]
+    if w.version >= (7, 0):
+        assert await w.do(topic.publish("a", entry_id="8-*")) == "8-0"
 
 
 async def test_an_id_below_the_last_is_the_servers_error(w: World) -> None:
@@ -254,7 +256,7 @@ async def test_info_tells_the_streams_facts(w: World) -> None:
     await w.do(topic.group("g").create())
     info = await w.do(topic.info())
     assert (info.length, info.groups, info.first_id, info.last_id) == (4, 1, ids[0], ids[3])
-    assert (info.last_generated_id, info.entries_added) == (ids[4], 5)
+    assert (info.last_generated_id, info.entries_added) == (ids[4], 5 if w.version >= (7, 0) else None)
 
 
 async def test_delete_tells_how_many_there_were(w: World) -> None:
