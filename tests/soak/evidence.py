@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from .records import Fault, Life, Run, Sample, Start
+from .records import WAITING, Fault, Life, Run, Sample, Start
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,22 @@ class Evidence:
         again = {entry for entry in held & own if any(ran.start.at > fault.end for ran in self.runs[entry])}
         return Kill(fault, life, held, recovery, len(again - self.run.expected_dead.keys()), self.successor(life) is not None)
 
+    def inherited(self, life: Life) -> frozenset[str]:
+        """What was pending under the life's name before it joined: an earlier life's."""
+        before = bisect_left(self.moments, life.joined or 0.0)
+        return self.run.samples[before - 1].pending.get(life.name, frozenset()) if before else frozenset()
+
     @cached_property
     def undisturbed(self) -> list[tuple[Kill, float]]:
         """The recovery times that no other fault can have made longer."""
         times = [(kill, entry, seconds) for kill in self.kills for entry, seconds in kill.recovery.items()]
-        return [(kill, seconds) for kill, entry, seconds in times if not any(self.delays(fault, kill, entry) for fault in self.run.faults)]
+        free = [time for time in times if not self.was_handed_back(time[0], time[1])]
+        return [(kill, seconds) for kill, entry, seconds in free if not any(self.delays(fault, kill, entry) for fault in self.run.faults)]
+
+    def was_handed_back(self, kill: Kill, entry: str) -> bool:
+        """Whether the entry waited for whoever is free on its way: whoever had taken it over was told to leave."""
+        until = kill.fault.start + kill.recovery[entry]
+        return any(entry in sample.pending.get(WAITING, ()) for sample in self.samples_from(kill.fault.start) if sample.start <= until)
 
     def delays(self, fault: Fault, kill: Kill, entry: str) -> bool:
         """Whether another fault can have made the recovery of this entry longer: one of the server, or of a member that had the entry meanwhile."""

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WAITING = "~waiting"  # the consumer name under which entries stand that are in nobody's hand
 Record = tuple[str, float, list[str]]
 
 

@@ -29,7 +29,7 @@ def figures(run: Run, breaks: Sequence[Break], wall: float) -> dict[str, str]:
         "dead letters": str(len(run.dead)),
         "biggest gap": f"{evidence.biggest_gap:.2f} s; slowest entry {evidence.slowest:.2f} s",
         "recovery": recovery(evidence),
-        "repeated by one kill": repeats(evidence.kills),
+        "repeated by one kill": repeats(evidence),
         "broken rules": ", ".join(f"{rule} ({count})" for rule, count in sorted(rules.items())) or "none",
     }
 
@@ -44,13 +44,14 @@ def recovery(evidence: Evidence) -> str:
     return f"{'; '.join(said) or 'nothing to recover'} [lease + claim interval {evidence.run.lease + evidence.run.claim_interval:g} s]"
 
 
-def repeats(kills: Sequence[Kill]) -> str:
+def repeats(evidence: Evidence) -> str:
     """The kill after which most ran twice, and the one that came nearest to what a member may have in hand."""
+    kills = evidence.kills
     if not kills:
         return "no kills"
     worst = max(kills, key=lambda kill: kill.repeated)
     fixed = [kill for kill in kills if kill.life.most is not None]
-    fullest = max((len(kill.held) / (kill.life.most or 1) for kill in fixed), default=0.0)
+    fullest = max((len(kill.held - evidence.inherited(kill.life)) / (kill.life.most or 1) for kill in fixed), default=0.0)
     return f"at most {worst.repeated} of {most(worst)} ({worst.life.style}); fullest hand {fullest:.0%} of concurrency + prefetch"
 
 
