@@ -14,6 +14,14 @@ def closed_in_children(thing: Any) -> None:
     _made.add(thing)
 
 
+def kept(connections: Any) -> None:
+    """Never close these connections of the parent's event loop: that would end its watch over them, because both processes have one selector."""
+    _inherited.append(connections)
+
+
+_inherited: list[Any] = []
+
+
 def _in_child() -> None:
     for thing in list(_made):
         thing._after_fork()

@@ -19,6 +19,7 @@ from .effects import Do, Exchange
 from .emitter import Lifecycle, log
 from .emitting import Emitting
 from .errors import Abandoned
+from .forking import kept
 from .group import ConsumerGroupTopic, one_of, positive
 from .ids import seconds
 from .keys import checked_consumer
@@ -176,6 +177,8 @@ class Membership(Emitting[C]):
 
     def _after_fork(self) -> None:
         """In a forked child: nothing is in hand, and nothing is said on the parent's connections."""
+        if self._is_asyncio:
+            kept((self._hand.reading.connection, self._hand.side.connection))
         self._let_go()
         self._hand.state = "forked"
 

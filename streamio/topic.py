@@ -17,7 +17,7 @@ from .drivers.source import Source
 from .effects import Do, Exchange, Now
 from .entries import Entries
 from .errors import PublishStopped
-from .forking import closed_in_children
+from .forking import closed_in_children, kept
 from .ids import FIRST, ID, LAST, NEW, Duration, Position, position, seconds
 from .items import Item, encoded, entry, taker
 from .keys import checked
@@ -241,6 +241,8 @@ class Topic(Coloured[C]):
         await self.close()
 
     def _after_fork(self) -> None:
+        if self._driver.asyncio:
+            kept(dict(self._driver.pool))
         self._driver.pool.clear()
 
 
