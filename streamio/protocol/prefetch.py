@@ -60,7 +60,7 @@ class Prefetch:
         if self.fixed is not None:
             return min(room, max(self.busy, self.most // 2)) if self.most > 1 else room
         least, in_time = max(self.batch, lacking), max(self.wanted() - in_hand, lacking)
-        best = min(in_time, max(MOST // 2, least), max(2 * self.last, least), BYTES // (self.size or 1))
+        best = min(in_time, max(MOST // 2, least), max(2 * self.last, least), BYTES // 2 // (self.size or 1))
         return max(0, min(max(best, 1 if not in_hand else 0), room))
 
     def asked(self, count: int) -> None:
