@@ -24,6 +24,7 @@ class Runner:
     def __init__(self, hand: Hand, driver: Any, handlers: Handlers, lifecycle: Lifecycle) -> None:
         self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
         self.fault: BaseException | None = None
+        self.clock = time.monotonic
 
     def is_plain(self) -> bool:
         """Whether nobody watches and nothing but success acknowledges, so that a loop of few steps will do."""
@@ -45,7 +46,7 @@ class Runner:
         """Gather the message, and what follows it for the same listener; the batch where it may start now."""
         if is_last(self.hand, message):
             return Batch(listener, ALWAYS, [message])
-        hand, now = self.hand, time.monotonic()
+        hand, now = self.hand, self.clock()
         hand.prefetch.batch = max(hand.prefetch.batch, listener.size)
         batch = gather(hand, listener, message, now)
         self.gather_fresh(batch)
@@ -96,13 +97,13 @@ class Runner:
                 lifecycle.tell(hand.event("started", message=message))
         if hand.settings.handler_timeout is None:
             return None
-        return limited(hand, messages, time.monotonic(), self.kept)
+        return limited(hand, messages, self.clock(), self.kept)
 
     def is_over(self, limit: Limit | None) -> bool:
         """The handler is through; whether its delivery ran out of its time, so that what it did means nothing."""
         if limit is None:
             return False
-        events = ended(self.hand, limit, time.monotonic(), random.random())
+        events = ended(self.hand, limit, self.clock(), random.random())
         for event in events or ():
             self.lifecycle.tell(event)
         return events is not None
@@ -119,7 +120,7 @@ class Runner:
         hand, lifecycle = self.hand, self.lifecycle
         succeeded(hand, message)
         if lifecycle.watched:
-            lifecycle.tell(hand.event("succeeded", message=message, duration=time.monotonic() - began))
+            lifecycle.tell(hand.event("succeeded", message=message, duration=self.clock() - began))
 
     def failed(self, message: Any, error: Exception, duration: float) -> None:
         """A handler raised, or left the message out."""
@@ -150,13 +151,13 @@ class Runner:
             if done is None or message.id in done or not message._is_open():
                 self.succeeded(message, began)
             else:
-                self.failed(message, refused, time.monotonic() - began)
+                self.failed(message, refused, self.clock() - began)
 
     def raised(self, batch: Batch, error: Exception, began: float) -> None:
         """A batch handler raised, or returned what says nothing: all failed but what it settled itself."""
         for message in batch.started:
             if message._is_open():
-                self.failed(message, error, time.monotonic() - began)
+                self.failed(message, error, self.clock() - began)
             else:
                 self.succeeded(message, began)
 
