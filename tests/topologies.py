@@ -175,6 +175,7 @@ class Cluster:
     """Three masters, each with a third of the slots, who serve what they have also when another one is down."""
 
     options = ("cluster-enabled yes", "cluster-node-timeout 1500", "cluster-require-full-coverage no")
+    nodes = 3
 
     def __init__(self) -> None:
         self.buses = [free_port() for _ in range(3)]
@@ -203,7 +204,7 @@ class Cluster:
         """Until each of them sees all three, and all slots served."""
         for place in range(3):
             wait_until(lambda place=place: "cluster_state:ok" in self.ask(place, "CLUSTER", "INFO"))
-            wait_until(lambda place=place: self.ask(place, "CLUSTER", "NODES").count(" connected") == 3)
+            wait_until(lambda place=place: self.ask(place, "CLUSTER", "NODES").count(" connected") == self.nodes)
             wait_until(lambda place=place: "fail" not in self.ask(place, "CLUSTER", "NODES"))
 
     def ask(self, place: int, *words: Any) -> Any:
@@ -233,3 +234,53 @@ class Cluster:
         """End all."""
         for server in self.servers:
             server.remove()
+
+
+class ReplicatedCluster(Cluster):
+    """The same, with a replica of the first master, which takes its place when it dies."""
+
+    options = (*Cluster.options, "repl-diskless-sync-delay 0")
+
+    def __init__(self) -> None:
+        super().__init__()
+        bus = free_port()
+        self.replica = RedisServer(*self.options, f"cluster-port {bus}")
+        self.replica_bus = bus
+
+    def start(self) -> ReplicatedCluster:
+        """Start all four, and wait until the replica is in step."""
+        super().start()
+        self.replica.start()
+        self.ask(0, "CLUSTER", "MEET", "127.0.0.1", self.replica.port, self.replica_bus)
+        with self.replica.client(decode_responses=True) as replica:
+            wait_until(lambda: replica.execute_command("CLUSTER", "REPLICATE", self.ids[0]))
+        self.nodes = 4
+        self.wait_for_replica()
+        return self
+
+    def wait_for_replica(self) -> None:
+        """Until the replica has all, and everybody knows everybody (an election wants that)."""
+        self.wait()
+        with self.replica.client(decode_responses=True) as replica:
+            replica.response_callbacks.clear()
+            wait_until(lambda: replica.execute_command("CLUSTER", "NODES").count(" connected") == self.nodes)
+        with self.servers[0].client(protocol=2) as master:
+            wait_until(lambda: is_copied(master.info("replication")))
+
+    def kill_master(self) -> None:
+        """Kill the first master and wait until its replica has taken its place; they have changed their parts then."""
+        self.servers[0].kill()
+        with self.replica.client(protocol=2) as replica:
+            wait_until(lambda: replica.info("replication")["role"] == "master")
+        self.servers[0], self.replica = self.replica, self.servers[0]
+
+    def restore(self) -> None:
+        """Start the one that was killed: it becomes the replica."""
+        self.replica.start()
+        self.ids = [self.ask(place, "CLUSTER", "MYID") for place in range(3)]
+        self.wait_for_replica()
+
+    def remove(self) -> None:
+        """End all."""
+        super().remove()
+        self.replica.remove()
