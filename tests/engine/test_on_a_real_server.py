@@ -65,6 +65,49 @@ async def test_who_stands_beside_an_entry_that_kills_its_process_is_not_buried(
     assert sum(1 for what, _, kind in lines if what == "start" and kind == "poison") == 3
 
 
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("size", [7, 30])
+async def test_who_is_in_a_batch_with_an_entry_that_kills_its_process_is_not_buried(
+    w: World, concurrency: int, size: int, real_server: RedisServer, tmp_path: Path
+) -> None:
+    topic, log = w.topic(), tmp_path / "log"
+    await w.do(topic.group("group").create())
+    await w.do(topic.publish_many([("poison" if i == 3 else "fine", {"i": i}) for i in range(20)]))
+    command = [sys.executable, str(SCRIPT), real_server.url, topic.name, w.colour, str(concurrency), str(log), "0.4", str(size)]
+    lives = 0
+    while w.pending(topic.group("group")) or not lives:
+        lives += 1
+        assert lives < 40
+        await (await asyncio.create_subprocess_exec(*command, stderr=subprocess.DEVNULL)).wait()
+    lines = [line.split() for line in log.read_text().splitlines()]
+    dead = w.raw.xrange(f"{topic.name}:dead:{{{topic.name}}}:group")
+    assert [(fields["dead:reason"], fields["type"]) for _, fields in dead] == [("poison", "poison")]
+    assert len({entry for what, entry, _ in lines if what == "end"}) == 19
+    assert sum(1 for what, _, kind in lines if what == "start" and kind == "poison") == 3
+
+
+@pytest.mark.parametrize("size", [None, 3])
+async def test_a_handler_of_five_leases_runs_once_while_a_peer_competes(w: World, size: int | None) -> None:
+    group = w.group(lease=0.5, claim_interval=0.1)
+    member, peer = w.member(group, "member"), w.member(group, "peer")
+    starts: Counter[str] = Counter()
+
+    def handler(messages: Any) -> Any:
+        starts.update(message["i"] for message in (messages if size else [messages]))
+        return sitting(w, 2.5)
+
+    for each in (member, peer):
+        if size:
+            each.on_batch(handler, size=size, wait=0.1)
+        else:
+            each.on("*", handler)
+    await w.do(group.create())
+    await w.do(group.topic.publish_many(("x", {"i": i}) for i in range(size or 2)))
+    async with w.listening(member, peer):
+        await w.until(lambda: starts and not w.pending(group), 15)
+    assert set(starts.values()) == {1}
+
+
 async def test_a_wait_longer_than_the_lease_is_kept(w: World) -> None:
     group = w.group(lease=0.5, retry=RetryPolicy(backoff=(2.0, 2.0), jitter=0))
     member, peer = w.member(group, "member"), w.member(group, "peer")
