@@ -199,8 +199,9 @@ def may_be_listed(run: Run) -> set[str]:
 
 
 def is_swept(run: Run, killed: float) -> bool:
-    """Whether the record of a member killed then must be gone."""
-    return SWEPT is not None and run.finished - killed > SWEPT * run.lease + run.claim_interval
+    """Whether the record of a member killed then must be gone. A server that starts again takes all members for just heard of (7.0.15)."""
+    heard = max([killed, *(fault.end for fault in run.faults if fault.kind == "server")])
+    return SWEPT is not None and run.finished - heard > SWEPT * run.lease + run.claim_interval
 
 
 def grown(life: Life) -> Iterator[str]:

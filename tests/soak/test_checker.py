@@ -113,6 +113,12 @@ def test_only_records_of_members_killed_of_late_may_be_listed_at_the_end(story: 
     assert broken(replace(story.run(), consumers=["~waiting", "b"])) == rules
 
 
+def test_a_server_that_starts_again_takes_killed_members_for_just_heard_of(story: Story) -> None:
+    story.fault("kill", 9.0, 9.0, 1)
+    story.fault("server", 14.0, 14.5)
+    assert broken(replace(story.run(), consumers=["b"])) == []
+
+
 def test_records_of_killed_members_may_stay_where_nothing_sweeps(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.soak.checker.SWEPT", None)
     story.fault("kill", 9.0, 9.0, 1)
