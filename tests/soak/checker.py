@@ -8,9 +8,9 @@
    concurrency of all for a server that broke the connections. A killed member had no more than that in hand.
 5. Nothing starts after another member's acknowledgement of it, unless it was received less than a lease before.
 6. A member leaves in order when it is told to, with nothing pending under its name; and for nothing else. Where nothing but that happened, nothing
-   ran twice. (Where the connection broke just before, what was in a reply that was lost may stay for a lease.)
+   ran twice. (Where the connection broke just before, its record and what was in a reply that was lost may stay for a while.)
 7. (Order by key belongs to partitioned groups; there are none to soak.)
-8. At the end nothing is pending, no consumer is listed but those killed of late, the dead letters are those that were meant, and no member
+8. At the end nothing is pending, no consumer is listed but those killed or cut off of late, the dead letters are those that were meant, and no member
    has grown.
 9. No entry waits while none is through for longer than lease + claim interval + 5 s; what a killed member had is through within lease + claim
    interval where nothing else disturbs.
@@ -172,9 +172,13 @@ def disorderly(evidence: Evidence) -> Iterator[str]:
 def left_over(evidence: Evidence, life: Life, left: float) -> Iterator[str]:
     """What a member that left in order has pending."""
     sample = evidence.after(life, left)
-    cuts = [fault for fault in evidence.run.faults if fault.kind in ("server", "cut") and fault.start <= left and fault.end >= left - LOST_REPLY]
-    if sample is not None and sample.pending.get(life.name) and not cuts:
+    if sample is not None and sample.pending.get(life.name) and not is_cut_off(evidence.run, left):
         yield f"{life.name} ({life.style}) left in order and has {len(sample.pending[life.name])} entries pending"
+
+
+def is_cut_off(run: Run, left: float) -> bool:
+    """Whether the connections broke, or were broken, just before a member left."""
+    return any(fault.kind in ("server", "cut") and fault.start <= left and fault.end >= left - LOST_REPLY for fault in run.faults)
 
 
 def left_at_end(evidence: Evidence) -> Iterator[str]:
@@ -192,15 +196,16 @@ def left_at_end(evidence: Evidence) -> Iterator[str]:
 
 
 def may_be_listed(run: Run) -> set[str]:
-    """The names of members whose last life was killed, and not so long ago that their records must be gone."""
-    last = {life.name: life for life in run.lives}
-    killed = {fault.life: fault.end for fault in run.faults if fault.kind in ("kill", "exit")}
-    return {name for name, life in last.items() if life.number in killed and not is_swept(run, killed[life.number])}
+    """The names of members whose last life was killed or cut off as it left, and not so long ago that their records must be gone."""
+    killed = {fault.life for fault in run.faults if fault.kind in ("kill", "exit")}
+    last = {life.name: life for life in run.lives}.values()
+    silent = [life for life in last if life.number in killed or (life.left is not None and is_cut_off(run, life.left))]
+    return {life.name for life in silent if not is_swept(run, life.ended or run.finished)}
 
 
-def is_swept(run: Run, killed: float) -> bool:
-    """Whether the record of a member killed then must be gone. A server that starts again takes all members for just heard of (7.0.15)."""
-    heard = max([killed, *(fault.end for fault in run.faults if fault.kind == "server")])
+def is_swept(run: Run, ended: float) -> bool:
+    """Whether the record of a member that ended then must be gone. A server that starts again takes all members for just heard of (7.0.15)."""
+    heard = max([ended, *(fault.end for fault in run.faults if fault.kind == "server")])
     return SWEPT is not None and run.finished - heard > SWEPT * run.lease + run.claim_interval
 
 

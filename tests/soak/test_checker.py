@@ -113,6 +113,12 @@ def test_only_records_of_members_killed_of_late_may_be_listed_at_the_end(story: 
     assert broken(replace(story.run(), consumers=["~waiting", "b"])) == rules
 
 
+@pytest.mark.parametrize(("cut", "rules"), [(17.5, [8]), (18.5, [])])
+def test_the_record_of_a_member_that_was_cut_off_as_it_left_may_be_listed(story: Story, cut: float, rules: list[int]) -> None:
+    story.fault("cut", cut, cut)
+    assert broken(replace(story.run(), consumers=["b"])) == rules
+
+
 def test_a_server_that_starts_again_takes_killed_members_for_just_heard_of(story: Story) -> None:
     story.fault("kill", 9.0, 9.0, 1)
     story.fault("server", 14.0, 14.5)
