@@ -20,6 +20,7 @@ class Proxy:
     deaf      replies are swallowed; a connection that lost one stays so for ever, as behind a router that forgot it
     dribble   requests and replies come one byte at a time
     delay     seconds by which each piece of a reply comes later
+    swallowed how many pieces of replies were
     times     when each connection was made, by the monotonic clock
     """
 
@@ -28,7 +29,7 @@ class Proxy:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.words, self.cuts, self.connections = b"", 0, 0
-        self.deaf, self.dribble, self.delay, self.times = False, False, 0.0, list[float]()
+        self.deaf, self.dribble, self.delay, self.times, self.swallowed = False, False, 0.0, list[float](), 0
         self.pairs: list[tuple[socket.socket, socket.socket]] = []
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -76,6 +77,7 @@ class Proxy:
                 if silent.is_set():
                     answered.set()
                     return
+                self.swallowed += deaf
                 if not deaf:
                     time.sleep(self.delay)
                     self.pass_on(data, client)

@@ -72,38 +72,55 @@ async def published(w: World, topic: Any) -> str:
     raise AssertionError("no master took it")
 
 
-async def test_a_failover_in_the_middle_of_a_blocked_read_runs_nothing_twice(colour: str, sentinels: SentinelGroup) -> None:
-    async with guarded(colour, sentinels) as (w, watched):
-        async with w.listening(watched.member):
+@asynccontextmanager
+async def both(sentinels: SentinelGroup) -> AsyncIterator[tuple[World, list[Watched]]]:
+    """A member of each colour, which listens, has handled one entry and waits for the next."""
+    async with (
+        guarded("blocking", sentinels) as (w, one),
+        guarded("asyncio", sentinels) as (other, two),
+        w.listening(one.member),
+        other.listening(two.member),
+    ):
+        for watched in (one, two):
             await watched.handles()
             await watched.settled()
-            await watched.blocked()
-            await asyncio.to_thread(sentinels.fail_over)
-            last = await published(w, watched.topic)
-            await w.until(lambda: watched.seen[-1] == last)
+        await w.until(lambda: w.raw.info("clients")["blocked_clients"] == 2)
+        yield w, [one, two]
+
+
+async def test_a_failover_in_the_middle_of_a_blocked_read_runs_nothing_twice(sentinels: SentinelGroup) -> None:
+    async with both(sentinels) as (w, members):
+        await asyncio.to_thread(sentinels.fail_over)
+        for watched in members:
+            last = await published(watched.w, watched.topic)
+            await w.until(lambda watched=watched, last=last: watched.seen[-1] == last)
+    for watched in members:
         assert max(watched.runs.values()) == 1
         assert watched.told[0] == MADE
-        assert watched.told[1:] in ([], ["disconnected", "reconnected"], ["disconnected", "reconnected"] * 2)  # as often as it was between two masters
+        assert watched.told[1:] in (
+            [],
+            ["disconnected", "reconnected"],
+            ["disconnected", "reconnected"] * 2,
+        )  # as often as it was between two masters
     wait_until(sentinels.replica_is_in_step)
 
 
-async def test_a_master_that_hangs_is_left_for_its_replica_and_not_missed_when_it_is_back(colour: str, sentinels: SentinelGroup) -> None:
-    async with guarded(colour, sentinels) as (w, watched):
-        async with w.listening(watched.member):
-            await watched.handles()
-            await watched.settled()
-            await watched.blocked()
-            wait_until(lambda: is_copied(w.raw.info("replication")))
-            sentinels.master.send(signal.SIGSTOP)
-            with sentinels.sentinel.client() as sentinel:
-                await w.until(lambda: sentinel.sentinel_master(sentinels.name)["port"] == sentinels.replica.port, 20)
-            ids = [await published(w, watched.topic)]
-            await w.until(lambda: watched.seen[-1] == ids[0])
-            sentinels.master.send(signal.SIGCONT)
-            w.raw.replicaof("127.0.0.1", sentinels.replica.port)  # what a sentinel takes 10 s to do
-            sentinels.master, sentinels.replica = sentinels.replica, sentinels.master
-            ids.append(await published(w, watched.topic))
-            await w.until(lambda: watched.seen[-1] == ids[1])
+async def test_a_master_that_hangs_is_left_for_its_replica_and_not_missed_when_it_is_back(sentinels: SentinelGroup) -> None:
+    async with both(sentinels) as (w, members):
+        wait_until(lambda: is_copied(w.raw.info("replication")))
+        sentinels.master.send(signal.SIGSTOP)
+        with sentinels.sentinel.client() as sentinel:
+            await w.until(lambda: sentinel.sentinel_master(sentinels.name)["port"] == sentinels.replica.port, 20)
+        for watched in members:
+            last = await published(watched.w, watched.topic)
+            await w.until(lambda watched=watched, last=last: watched.seen[-1] == last)
+        sentinels.master.send(signal.SIGCONT)
+        w.raw.replicaof("127.0.0.1", sentinels.replica.port)  # what a sentinel takes 10 s to do
+        sentinels.master, sentinels.replica = sentinels.replica, sentinels.master
+        for watched in members:
+            last = await published(watched.w, watched.topic)
+            await w.until(lambda watched=watched, last=last: watched.seen[-1] == last)
+    for watched in members:
         assert max(watched.runs.values()) == 1
         assert watched.told == ONCE
     wait_until(sentinels.replica_is_in_step)
@@ -197,38 +214,51 @@ class Member:
         await self.w.until(lambda: self.seen[-1:] == [entry_id])
 
 
-async def test_a_killed_master_is_left_for_its_promoted_replica(colour: str, cluster: ReplicatedCluster) -> None:
-    async with on_cluster(colour, cluster) as (w, client):
-        watched = Member(w, next(cluster.keys_on(0, w.name + ":%d")), client)
-        async with w.listening(watched.member):
-            await watched.handles()
-            await w.until(lambda: cluster.ask(0, "XPENDING", watched.topic.name, "group")[0] == 0)
+@asynccontextmanager
+async def pair(cluster: Cluster, place: int) -> AsyncIterator[list[Member]]:
+    """A member of each colour on keys of this master, to be listened with. The default node of their clients is the third master."""
+    async with on_cluster("blocking", cluster) as (w, client), on_cluster("asyncio", cluster) as (other, awaited):
+        members = []
+        for world_, made in ((w, client), (other, awaited)):
+            await world_.do(made.get("x"))
+            made.set_default_node(made.get_node(host="127.0.0.1", port=cluster.servers[2].port))
+            members.append(Member(world_, next(cluster.keys_on(place, world_.name + ":%d")), made))
+        yield members
+
+
+async def test_a_killed_master_is_left_for_its_promoted_replica(cluster: ReplicatedCluster) -> None:
+    async with pair(cluster, 0) as (one, two):
+        async with one.w.listening(one.member), two.w.listening(two.member):
+            for watched in (one, two):
+                await watched.handles()
+                await one.w.until(lambda watched=watched: cluster.ask(0, "XPENDING", watched.topic.name, "group")[0] == 0)
             cluster.wait_for_replica()
             try:
                 await asyncio.to_thread(cluster.kill_master)
-                await watched.handles()
-                await watched.handles()
+                for watched in (one, two):
+                    await watched.handles()
+                    await watched.handles()
             finally:
                 cluster.restore()
-        assert len(watched.seen) == len(set(watched.seen)) == 3
-        assert watched.told == ["group_created", "disconnected", "reconnected"]
+        for watched in (one, two):
+            assert len(watched.seen) == len(set(watched.seen)) == 3
+            assert watched.told == ["group_created", "disconnected", "reconnected"]
 
 
-async def test_a_dead_default_node_does_not_touch_members_on_other_nodes(colour: str, cluster: ReplicatedCluster) -> None:
-    async with on_cluster(colour, cluster) as (w, client):
-        await w.do(client.get("x"))
-        client.set_default_node(client.get_node(host="127.0.0.1", port=cluster.servers[2].port))
-        watched = Member(w, next(cluster.keys_on(1, w.name + ":%d")), client)
+async def test_a_dead_default_node_does_not_touch_members_on_other_nodes(cluster: ReplicatedCluster) -> None:
+    async with pair(cluster, 1) as (one, two):
         cluster.servers[2].kill()
         try:
-            async with w.listening(watched.member):
-                for _ in range(3):
+            async with one.w.listening(one.member), two.w.listening(two.member):
+                for watched in (one, two, one, two):
                     await watched.handles()
-                assert watched.told == ["group_created"]
+                assert one.told == two.told == ["group_created"]
                 cluster.ask(1, "CLIENT", "KILL", "TYPE", "normal")
-                await watched.handles()
-            assert watched.told == ["group_created", "disconnected", "reconnected"]
-            assert len(watched.seen) == 4
+                for watched in (one, two):
+                    await watched.handles()
+            for watched in (one, two):
+                assert watched.told == ["group_created", "disconnected", "reconnected"]
+                assert len(watched.seen) == 3
         finally:
             cluster.servers[2].start()
             cluster.wait()
