@@ -143,7 +143,8 @@ class Handlers(EventEmitter):
 
     def most_gathered(self) -> int:
         """The size of the greatest batch, here or above; 0 where there is no batch handler."""
-        return max([batched.size for batched in [*self.batches.values()]], default=self.above.most_gathered() if self.above is not None else 0)
+        above = self.above.most_gathered() if self.above is not None else 0
+        return max([above, *(batched.size for batched in [*self.batches.values()])])
 
     def batch_of(self, type: str) -> Batched | None:
         """The batch handler that an entry of this type is for, remembered in `gatherers`; None where there is none, or where listeners want it."""

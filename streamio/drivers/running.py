@@ -40,7 +40,7 @@ class Runner:
 
     def end_gathering(self) -> None:
         """Nobody listens any more."""
-        self.hand.batch_of = no_batch
+        self.hand.batch_of, self.hand.prefetch.batch = no_batch, 0
 
     def fill(self, listener: Batched, message: Any) -> Batch | None:
         """Gather the message, and what follows it for the same listener; the batch where it may start now."""

@@ -251,6 +251,21 @@ async def test_the_first_list_is_full_where_there_is_enough(w: World, prefetch: 
     assert [n for seen in lists.seen for n in seen] == [*range(120)]
 
 
+async def test_the_groups_batches_and_the_members_are_both_full(w: World) -> None:
+    group = w.group()
+    member, lists, others = w.member(group), Lists(w), Lists(w)
+    group.on_batch(lists.handler, size=40, wait=600, type="a")
+    member.on_batch(others.handler, size=4, wait=600, type="b")
+    await published(w, group.topic, 40, "a")
+    await published(w, group.topic, 4, "b")
+    reads = w.raw.info("commandstats").get("cmdstat_xreadgroup", {}).get("calls", 0) if not w.embedded else 0
+    async with w.listening(member):
+        await w.until(lambda: lists.seen and others.seen)
+    assert ([len(seen) for seen in lists.seen], [len(seen) for seen in others.seen]) == ([40], [4])
+    if not w.embedded:
+        assert w.raw.info("commandstats")["cmdstat_xreadgroup"]["calls"] - reads < 12
+
+
 async def test_two_batch_handlers_gather_side_by_side(w: World) -> None:
     member, lists, others = w.member(), Lists(w), Lists(w)
     member.on_batch(lists.handler, size=5, wait=600, type="a")
