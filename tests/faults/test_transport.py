@@ -10,7 +10,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -48,6 +48,26 @@ async def w(request: pytest.FixtureRequest, server: RedisServer) -> AsyncIterato
     """A world of each colour on that server."""
     async with world(request.param, server.port) as made:
         yield made
+
+
+@pytest_asyncio.fixture
+async def duo(server: RedisServer) -> AsyncIterator[list[World]]:
+    """Both worlds at once, for what takes long."""
+    async with world("blocking", server.port) as w, world("asyncio", server.port) as other:
+        yield [w, other]
+
+
+@asynccontextmanager
+async def waiting(members: list[Watched]) -> AsyncIterator[None]:
+    """While the block runs, the members listen; each has handled one entry and waits for the next."""
+    async with AsyncExitStack() as stack:
+        for watched in members:
+            await stack.enter_async_context(watched.w.listening(watched.member))
+        for watched in members:
+            await watched.handles()
+            await watched.settled()
+        await members[0].w.until(lambda: members[0].w.raw.info("clients")["blocked_clients"] == len(members))
+        yield
 
 
 @pytest.fixture
@@ -132,27 +152,25 @@ async def test_connections_that_are_killed_at_random_make_nothing_run_twice(w: W
     assert watched.told.count("disconnected") == watched.told.count("reconnected")
 
 
-async def test_a_server_that_loads_its_data_is_waited_for(w: World) -> None:
+async def test_a_server_that_loads_its_data_is_waited_for() -> None:
     slow = RedisServer("loading-process-events-interval-bytes 1024").start()
     try:
-        async with world(w.colour, slow.port) as there:
-            with there.raw.pipeline(transaction=False) as pipe:
+        async with world("blocking", slow.port) as w, world("asyncio", slow.port) as other:
+            with w.raw.pipeline(transaction=False) as pipe:
                 for number in range(1000):
                     pipe.set(f"key:{number}", "x" * 100)
                 pipe.execute()
-            watched = Watched(there)
-            async with there.listening(watched.member):
-                await watched.handles()
-                await watched.settled()
-                there.raw.save()
+            members = [Watched(w), Watched(other)]
+            async with waiting(members):
+                w.raw.save()
                 slow.kill()
                 slow.options += ("key-load-delay 700",)
                 slow.start(ready=False)
-                await there.until(lambda: is_loading(slow))
-                other = there.member(watched.group)
-                await there.do(other.connect())
-                await watched.handles()
-            assert watched.told == ONCE
+                await w.until(lambda: is_loading(slow))
+                for watched in members:
+                    await watched.w.do(watched.w.member(watched.group).connect())
+                    await watched.handles()
+            assert [watched.told for watched in members] == [ONCE, ONCE]
     finally:
         slow.remove()
 
@@ -199,24 +217,27 @@ async def test_publishing_to_a_deaf_way_is_uncertain_within_the_socket_timeout(w
     assert w.raw.xlen(topic.name) == 2
 
 
-async def test_a_frozen_server_is_left_in_time_and_used_again(w: World, server: RedisServer) -> None:
-    watched, topic = Watched(w, lease=0.9), w.topic("other", client=client(w, server.port, socket_timeout=0.3))
-    async with w.listening(watched.member):
-        await watched.handles()
-        await w.do(topic.publish("x"))
-        await watched.blocked()
+async def test_a_frozen_server_is_left_in_time_and_used_again(duo: list[World], server: RedisServer) -> None:
+    members = [Watched(w, lease=0.9) for w in duo]
+    topics = [w.topic("other", client=client(w, server.port, socket_timeout=0.3)) for w in duo]
+    async with waiting(members):
+        for w, topic in zip(duo, topics):
+            await w.do(topic.publish("x"))
         server.send(signal.SIGSTOP)
         try:
-            began = time.monotonic()
-            with pytest.raises(PublishUncertain):
-                await w.do(topic.publish("x"))
-            assert 0.25 < time.monotonic() - began < 0.8
-            await w.until(lambda: "disconnected" in watched.told, 4)
+            for w, topic in zip(duo, topics):
+                began = time.monotonic()
+                with pytest.raises(PublishUncertain):
+                    await w.do(topic.publish("x"))
+                assert 0.25 < time.monotonic() - began < 0.8
+            await duo[0].until(lambda: all("disconnected" in watched.told for watched in members), 4)
         finally:
             server.send(signal.SIGCONT)
-        await watched.handles()
-    assert watched.told == ONCE
-    assert max(watched.runs.values()) == 1
+        for watched in members:
+            await watched.handles()
+    for watched in members:
+        assert watched.told == ONCE
+        assert max(watched.runs.values()) == 1
 
 
 async def test_replies_that_come_byte_by_byte_are_understood(w: World, proxy: Proxy) -> None:
@@ -241,16 +262,16 @@ async def test_a_read_that_lasts_longer_than_asked_is_no_outage(w: World, proxy:
     assert watched.told == [MADE]
 
 
-async def test_a_server_that_sleeps_for_a_while_is_no_outage(w: World, server: RedisServer) -> None:
-    watched = Watched(w)
-    async with w.listening(watched.member):
-        await watched.handles()
-        await watched.blocked()
+async def test_a_server_that_sleeps_for_a_while_is_no_outage(duo: list[World], server: RedisServer) -> None:
+    members = [Watched(w) for w in duo]
+    async with waiting(members):
         with server.client() as other:
             await asyncio.to_thread(other.execute_command, "DEBUG", "SLEEP", "1.3")
-        await watched.handles()
-    assert watched.told == [MADE]
-    assert max(watched.runs.values()) == 1
+        for watched in members:
+            await watched.handles()
+    for watched in members:
+        assert watched.told == [MADE]
+        assert max(watched.runs.values()) == 1
 
 
 @pytest.mark.parametrize("kind", ["ALL", "WRITE"])
