@@ -329,6 +329,8 @@ async def test_an_error_in_the_middle_loses_nothing(w: World) -> None:
 @pytest.mark.parametrize("w", ["blocking-real", "asyncio-real"], indirect=True)
 @pytest.mark.parametrize("right", ["xdel", "xclaim", "xadd", "xinfo|groups"])
 async def test_without_a_right_nothing_is_lost_and_nothing_comes_twice(w: World, right: str) -> None:
+    if "|" in right and w.version < (7, 0):
+        pytest.skip("rights to a command's parts come with Redis 7.0")
     group = w.group()
     a, b = await bury(w, group, 2)
     await w.do(group.topic.delete(b.entry_id))

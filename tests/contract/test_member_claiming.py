@@ -120,7 +120,7 @@ async def test_what_was_trimmed_unread_is_told_once_and_counted(w: World) -> Non
         member.on("a", lambda message: handled.append(message.id) and None)
     async with w.listening(*members):
         await w.until(lambda: len(handled) == 4)
-    assert [event.count for events in seen for event in events] == [6]
+    assert [event.count for events in seen for event in events] == ([6] if w.version >= (7, 0) else [])  # Redis counts from 7.0 on
     assert (await w.do(group.info())).lag == 0
 
 
@@ -137,7 +137,7 @@ async def test_what_was_trimmed_while_a_member_listens_is_told(w: World) -> None
         for n in range(10):
             w.raw.xadd(group.topic.name, {"type": "a", "n": n}, maxlen=4, approximate=False)
         member.resume()
-        if w.embedded:  # it estimates the group's count when the gap is passed: what was jumped over is not seen there
+        if w.embedded or w.version != (7, 0):  # the group's count is estimated when the gap is passed: what was jumped over is not seen (7.2.4, 8.6.3)
             await w.until(lambda: len(handled) == 4)
         else:
             await w.until(lambda: seen)
@@ -206,3 +206,64 @@ async def test_an_entry_given_back_unstarted_stays_suspected(w: World) -> None:
     second.on("a", enter)
     assert await w.do(second.drain()) == 2
     assert gate == [True, True], "an orphan that was given back is still one"
+
+
+async def hold_two(w: World, group, name: str) -> tuple:
+    """A member that has taken over two entries, and runs the first."""
+    await w.do(group.create())
+    ids = await w.do(group.topic.publish_many([("a", {"n": n}) for n in range(2)]))
+    await foreign_read(w, group, "frozen", 2)
+    w.age(group, "frozen", LEASE + 1)
+    await w.until(lambda: w.raw.xinfo_consumers(group.topic.name, group.name)[0]["idle"] >= LEASE * 1000)
+    member = w.member(group, name, prefetch=5)
+    loop = w.loop(member)
+    assert (await w.next(loop)).id == ids[0]
+    return member, loop, ids
+
+
+async def test_an_entry_that_its_frozen_owner_acknowledges_late_is_no_dead_letter(w: World) -> None:
+    group = w.group(lease=LEASE)
+    member, loop, ids = await hold_two(w, group, "m")
+    events = watched(member, "missing", "lease_lost")
+    w.raw.xack(group.topic.name, group.name, ids[1])
+    (news,) = await w.do(group.topic.publish_many([("a", {"n": 2})]))
+    assert (await w.next(loop)).id == news
+    assert [(event.name, event.ids) for event in events] == [("lease_lost", [ids[1]])]
+    assert w.raw.exists(member._hand.settings.dead_letters) == 0
+    del loop
+
+
+async def test_a_late_start_does_not_steal_an_entry_back(w: World) -> None:
+    group = w.group(lease=LEASE)
+    member, loop, ids = await hold_two(w, group, "m")
+    events = watched(member, "lease_lost")
+    w.raw.xclaim(group.topic.name, group.name, "other", 0, [ids[1]], justid=True)
+    (news,) = await w.do(group.topic.publish_many([("a", {"n": 2})]))
+    assert (await w.next(loop)).id == news
+    assert [event.ids for event in events] == [[ids[1]]]
+    assert (ids[1], "other", 1) in w.pending(group)
+    del loop
+
+
+async def test_an_entry_deleted_after_it_was_taken_over_is_a_dead_letter_with_its_payload(w: World) -> None:
+    group = w.group(lease=LEASE)
+    member, loop, ids = await hold_two(w, group, "m")
+    w.raw.xdel(group.topic.name, ids[1])
+    (news,) = await w.do(group.topic.publish_many([("a", {"n": 2})]))
+    assert (await w.next(loop)).id == news
+    await w.do(member.flush())
+    letters = [fields for _, fields in w.raw.xrange(member._hand.settings.dead_letters)]
+    assert [(each["dead:id"], each["dead:reason"], each["n"]) for each in letters] == [(ids[1], "missing", "1")]
+    del loop
+
+
+@pytest.mark.parametrize("w", ["blocking-real", "asyncio-real"], indirect=True)
+async def test_what_a_lost_reply_brought_is_given_back_by_a_member_that_stops(w: World) -> None:
+    group = w.group(lease=30)
+    member = w.member(group, "m")
+    await w.do(member.connect())
+    ids = await w.do(group.topic.publish_many([("a", {"n": n}) for n in range(3)]))
+    await foreign_read(w, group, "m", 3)  # as a read whose reply never came
+    await w.do(member.close())
+    assert w.pending(group) == [(entry, "~waiting", 1) for entry in ids]
+    assert [each["name"] for each in w.raw.xinfo_consumers(group.topic.name, group.name)] == ["~waiting"]
