@@ -137,7 +137,7 @@ async def test_what_was_trimmed_while_a_member_listens_is_told(w: World) -> None
         for n in range(10):
             w.raw.xadd(group.topic.name, {"type": "a", "n": n}, maxlen=4, approximate=False)
         member.resume()
-        if w.embedded or w.version != (7, 0):  # the group's count is estimated when the gap is passed: what was jumped over is not seen (7.2.4, 8.6.3)
+        if w.embedded or w.version != (7, 0):  # the group's count is estimated when the gap is passed: it is not seen (7.2.4, 8.6.3)
             await w.until(lambda: len(handled) == 4)
         else:
             await w.until(lambda: seen)
