@@ -15,7 +15,7 @@ from .codec import FOR_GROUP
 from .effects import Words
 from .keys import WAITING
 from .reports import ConsumerInfo, PendingEntry
-from .scripts import HAND_OVER, LEAVE, PARK, PUBLISH_ONCE, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
+from .scripts import COUNT_STARTS, HAND_OVER, LEAVE, PARK, PUBLISH_ONCE, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
 
 R = TypeVar("R")
 Flat = list[str]
@@ -198,9 +198,12 @@ def xack(key: str, group: str, ids: Sequence[str]) -> Words:
     return ("XACK", key, group, *ids)
 
 
-def count_start(key: str, group: str, me: str, entry_id: str, deliveries: int) -> Words:
-    """Write down that this delivery of an entry of mine starts; its idle time is 0 again."""
-    return ("XCLAIM", key, group, me, "0", entry_id, "RETRYCOUNT", str(deliveries), "JUSTID")
+def count_starts(key: str, group: str, me: str, rows: Sequence[tuple[str, int]]) -> Words:
+    """Write down that these deliveries (id, which delivery it is) of entries of mine start; their idle time is 0 again. Replies 1, 0 or -1 for each.
+
+    The script goes in full: it shares its write with others, and none is to be sent again.
+    """
+    return COUNT_STARTS.in_full((key,), (group, me, *(word for entry_id, count in rows for word in (entry_id, str(count)))))
 
 
 @dataclass(frozen=True, slots=True)

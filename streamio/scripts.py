@@ -126,6 +126,19 @@ ids[#ids] = nil
 return ids
 """)
 
+# keys: stream; args: group, me, then (id, deliveries to set) each -> for each 1 where it is counted, 0 where it is not mine, -1 where it is gone
+COUNT_STARTS = Script("""
+local key, group, me, states = KEYS[1], ARGV[1], ARGV[2], {}
+for i = 3, #ARGV, 2 do
+  local id, state = ARGV[i], 0
+  if #redis.call('XPENDING', key, group, id, id, 1, me) > 0 then
+    state = #redis.call('XCLAIM', key, group, me, 0, id, 'RETRYCOUNT', ARGV[i + 1], 'JUSTID') > 0 and 1 or -1
+  end
+  states[#states + 1] = state
+end
+return states
+""")
+
 # keys: stream; args: group, owner, parking consumer, then (id, idle ms, deliveries it must have or '', deliveries to set) each
 # -> the ids that were the owner's and now wait under the parking consumer
 PARK = Script("""

@@ -19,6 +19,7 @@ from .reading import giving_back
 from .recovering import backoff, is_setup
 from .servers import ASK, probe, refuse_old, told
 from .settling import sending
+from .taking import taking_own
 
 
 def joining(hand: Hand) -> Exchange[None]:
@@ -190,4 +191,15 @@ def parting(hand: Hand) -> Exchange[None]:
         yield from ask(hand.reading, unseat(s.places, s.me))
         hand.seated = False
     if not hand.running and not hand.held and s.ack != "none":
-        yield from ask(hand.reading, leave(s.topic, s.group, s.me))
+        if not (yield from ask(hand.reading, leave(s.topic, s.group, s.me))):
+            yield from giving_back_own(hand)
+            yield from ask(hand.reading, leave(s.topic, s.group, s.me))
+
+
+def giving_back_own(hand: Hand) -> Exchange[None]:
+    """Give back what is pending under the member's name and not in hand: a reply was lost, and the member stops before it has looked."""
+    hand.own = "-"
+    while hand.own is not None:
+        yield from taking_own(hand)
+    giving_back(hand)
+    yield from sending(hand, hand.reading)

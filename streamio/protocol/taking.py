@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..commands import Taken, count_start, take
+from ..commands import Taken, count_starts, take
 from ..effects import Emit, Exchange, Now, Rest
 from ..keys import WAITING
 from .asking import ask
@@ -27,6 +27,7 @@ from .owing import collecting, writing
 from .redriving import for_this_group
 
 PAGE = 100
+MINE, NOT_MINE, GONE = 1, 0, -1  # what COUNT_STARTS says of an entry
 
 
 def taking_own(hand: Hand) -> Exchange[None]:
@@ -124,18 +125,20 @@ def countable(hand: Hand) -> list[Any]:
 def counting(hand: Hand, messages: list[Any]) -> Exchange[None]:
     """Count the start of these deliveries, and bring all acknowledgements noted so far to the server in the same write."""
     s = hand.settings
-    yield from writing(hand, [(count_start(s.topic, s.group, s.me, message.id, message.before + 1), started, message) for message in messages])
+    rows = [(message.id, message.before + 1) for message in messages]
+    yield from writing(hand, [(count_starts(s.topic, s.group, s.me, rows), started, messages)])
     yield from collecting(hand)
 
 
-def started(hand: Hand, message: Any, reply: Any) -> Exchange[None]:
-    """The server's answer to a counted start: nothing where the entry was deleted meanwhile."""
-    if isinstance(reply, ResponseError):
-        if not is_lost(reply):
-            raise reply
-        reply = []
-    if reply:
-        message.start(message.before + 1)
-    elif hand.drop(message):
-        hand.note(Burial(message, "missing"))
-        yield Emit(hand.event("missing", ids=[message.id], count=1))
+def started(hand: Hand, messages: list[Any], reply: Any) -> Exchange[None]:
+    """The server's answer to counted starts: an entry may be another's by now, or acknowledged by one that was frozen, or deleted meanwhile."""
+    if isinstance(reply, ResponseError) and not is_lost(reply):
+        raise reply
+    states = [NOT_MINE] * len(messages) if isinstance(reply, ResponseError) else reply
+    for message, state in zip(messages, states):
+        if state == MINE:
+            message.start(message.before + 1)
+        elif hand.drop(message):
+            if state == GONE:
+                hand.note(Burial(message, "missing"))
+            yield Emit(hand.event("missing" if state == GONE else "lease_lost", ids=[message.id], count=1))
