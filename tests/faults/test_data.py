@@ -216,7 +216,7 @@ async def test_an_entry_whose_dead_letter_cannot_be_written_stays_until_it_can(w
 
 
 async def test_a_read_of_so_many_takes_no_more_from_the_group(w: World) -> None:
-    member = w.member(id="me", prefetch=10)
+    member = w.member(id="me", prefetch=23)
     ids = await w.do(member.group.topic.publish_many([("x", {})] * 12))
     messages = await w.do(member.read(5, timeout=1))
     assert [message.id for message in messages] == ids[:5]

@@ -15,7 +15,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+import redis.asyncio
 
+from ..proxy import Proxy
 from ..servers import RedisServer
 from ..world import World
 from .crew import ROOT
@@ -71,6 +73,14 @@ def client(real_server: RedisServer) -> Iterator[Any]:
 def handled(child: Child) -> list[str]:
     """The numbers of the entries that the child handled."""
     return [line.split()[1] for line in child.said if line.startswith("handled")]
+
+
+@pytest.fixture
+def proxy(real_server: RedisServer) -> Iterator[Proxy]:
+    """A proxy in front of the server."""
+    proxy = Proxy(real_server.port)
+    yield proxy
+    proxy.close()
 
 
 class Child:
@@ -236,14 +246,51 @@ async def test_a_cancel_at_any_moment_loses_nothing_and_leaves_no_connection(w: 
                 await asyncio.wait_for({"listen": member.connect_and_listen, "loop": loop, "read": read}[how](), after)
         except* (TimeoutError, ValueError):
             pass
+    written = {f"{n}.{part}" for n in range(rounds) for part in range(3)}
+    if how in ("loop", "read"):  # the member itself goes on, and at once: no lease is over, no interval has passed
+        async with asyncio.timeout(5):
+            while set(seen) != written:
+                for message in await member.read(5, timeout=1):
+                    seen.append(message["n"])
+                    message.ack()
     last = w.member(group, "me")  # the next start of the same name
     last.on("*", lambda message: seen.append(message["n"]))
     await member.close()
     await last.drain()
-    assert set(seen) == {f"{n}.{part}" for n in range(rounds) for part in range(3)}
+    assert set(seen) == written
     assert w.pending(group) == []
     await last.close()
     await w.until(lambda: len(connections(w)) <= others)
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+@pytest.mark.parametrize("w", ["asyncio-real"], indirect=True)
+async def test_what_a_cancelled_read_had_taken_comes_at_once_with_the_next_one(w: World, proxy: Proxy) -> None:
+    client: Any = redis.asyncio.Redis(host="127.0.0.1", port=proxy.port)
+    w.clients.append(client)
+    group = w.group(w.topic(client=client), lease=30)
+    member, first = w.member(group, "me"), w.member(group, "first")
+    await group.topic.publish_many([("x", {"n": n}) for n in range(5)])
+    messages = await first.read(5, timeout=1)
+    assert await member.read(1, timeout=0.2) == []  # it has looked for what silent members left, and does so next in 15 s
+    for message in messages:
+        message.nack(0)
+    proxy.delay = 0.3
+    await first.flush()
+    reading = asyncio.ensure_future(member.read(5))
+    await w.until(lambda: "me" in {owner for _, owner, _ in w.pending(group)})
+    reading.cancel()  # the server gave them away, and the reply is on its way
+    await asyncio.wait({reading})
+    proxy.delay = 0.0
+    again = []
+    while len(again) < 5 and (found := await member.read(5, timeout=1)):
+        again += found
+    assert sorted(message["n"] for message in again) == ["0", "1", "2", "3", "4"]
+    for message in again:
+        message.ack()
+    await member.flush()
+    assert w.pending(group) == []
 
 
 def connections(w: World) -> list[Any]:
