@@ -30,7 +30,7 @@ from .owing import collecting, writing
 from .places import keeping_place, trying
 from .recovering import is_final, losing_line, recovering, regrouping
 from .redriving import for_this_group
-from .settling import sending_notes
+from .settling import PAGE, sending_notes
 from .taking import counting, opened, starting, taking_due, taking_own
 
 
@@ -117,8 +117,8 @@ def beginning(hand: Hand) -> Exchange[Any]:
         yield from verifying(hand, now)
     hand.alone = False
     uncounted = [message for message in batch.messages if not message.counted]
-    if uncounted:
-        yield from counting(hand, uncounted)
+    for first in range(0, len(uncounted), PAGE):
+        yield from counting(hand, uncounted[first : first + PAGE])
     return batch if batch.messages else None
 
 
