@@ -67,8 +67,9 @@ class Crew:
         return now
 
     def stop(self, *ids: str) -> list[int]:
-        """SIGTERM; the exit codes."""
+        """SIGTERM, once they are connected; the exit codes."""
         names = ids or tuple(self.processes)
+        self.ready(*names)
         self.send(signal.SIGTERM, *names)
         return [self.processes.pop(each).wait(20) for each in names]
 
