@@ -126,8 +126,13 @@ class Membership(Emitting[C]):
     def _quit(self) -> Exchange[None]:
         """End without a word: what is in hand stays pending, and its lease ends."""
         hand, self._closing = self._hand, True
-        yield Do(lambda: self._driver.drop(hand.reading))
-        yield Do(self._keeper.stop)
+        for _ in range(2):  # a task that is abandoned is cancelled, and that may come as late as here
+            try:
+                yield Do(lambda: self._driver.drop(hand.reading))
+                yield Do(self._keeper.stop)
+                break
+            except asyncio.CancelledError as late:
+                log.debug("cancelled while it was abandoned: %r", late)
         self._let_go()
         hand.state = "closed"
         self.lifecycle.tell(hand.event("stopped", reason="abandoned"))
