@@ -261,15 +261,17 @@ def connections(w: World, why: str) -> int:
 
 async def test_a_retry_that_could_not_be_parked_is_not_forgotten(w: World, server: RedisServer) -> None:
     gate = Gate(w)
-    watched = Watched(w, handler=gate.handler, retry=RetryPolicy(backoff=(0.1, 0.1)), member={"ack": "manual"})
+    watched = Watched(w, handler=gate.handler, member={"ack": "manual"})
     async with w.listening(watched.member):
         await watched.publish()
         await w.until(lambda: gate.inside)
         with without_replicas(w, server):
-            gate.seen[0].nack()
+            began = time.monotonic()
+            gate.seen[0].nack(delay=1)
             gate.open()
             await w.until(lambda: "disconnected" in watched.told)
         await w.until(lambda: len(gate.seen) == 2)
+        assert time.monotonic() - began > 1
         gate.seen[1].ack()
         await watched.settled()
     assert [message.deliveries for message in gate.seen] == [1, 2]

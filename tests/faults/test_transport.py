@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from streamio import PublishUncertain, RetryPolicy
+from streamio.protocol.recovering import backoff
 from streamio.scripts import BURY, LEAVE, PARK, RENEW, SKIPPED, TAKE
 
 from ..contract.gates import Failing, Gate
@@ -150,6 +151,7 @@ async def test_connections_that_are_killed_at_random_make_nothing_run_twice(w: W
         await watched.settled()
     assert Counter(message.id for message in gate.seen) == Counter(ids)
     assert watched.told.count("disconnected") == watched.told.count("reconnected")
+    assert set(watched.told) == set(ONCE)
 
 
 async def test_a_server_that_loads_its_data_is_waited_for() -> None:
@@ -254,12 +256,17 @@ async def test_a_read_that_lasts_longer_than_asked_is_no_outage(w: World, proxy:
     watched = Watched(w, client(w, proxy.port))
     async with w.listening(watched.member):
         await watched.handles()
-        connections, proxy.delay = proxy.connections, 0.6
-        await watched.blocked()
+        reads, connections, proxy.delay = finished_reads(w), proxy.connections, 0.6
+        await w.until(lambda: finished_reads(w) > reads + 1)
         await watched.handles()
         assert proxy.connections == connections
         proxy.delay = 0
     assert watched.told == [MADE]
+
+
+def finished_reads(w: World) -> int:
+    """How many reads of groups the server has answered."""
+    return int(w.raw.info("commandstats")["cmdstat_xreadgroup"]["calls"])
 
 
 async def test_a_server_that_sleeps_for_a_while_is_no_outage(duo: list[World], server: RedisServer) -> None:
@@ -432,8 +439,9 @@ async def test_attempts_come_ever_later_and_by_chance(w: World, proxy: Proxy) ->
     gaps = [later - sooner for sooner, later in zip(proxy.times, proxy.times[1:4])]
     shares = [gap / longest for gap, longest in zip(gaps, (0.2, 0.4, 0.8))]
     assert all(0.45 < share < 1.2 for share in shares)
-    assert max(shares) - min(shares) > 0.01
     assert watched.told == ONCE
+    assert [backoff(attempt, 0) for attempt in (0, 1, 2, 9)] == [0.05, 0.1, 0.2, 1]
+    assert [backoff(attempt, 1) for attempt in (0, 1, 2, 9)] == [0.1, 0.2, 0.4, 2]
 
 
 async def test_connections_that_break_one_after_the_other_are_not_opened_in_a_tight_loop(w: World, proxy: Proxy) -> None:
