@@ -26,6 +26,9 @@ def type_of(flat: list[str]) -> str:
     return found.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+ENDED = ("closed", "forked")  # states of a member that settles nothing any more
+
+
 class Origin:
     """Where messages without a group come from: a replay or a tail."""
 
@@ -115,7 +118,7 @@ class Message:
     # -- settling: notes, without I/O, from any thread or task ---------------------------------------------------------------------------
 
     def ack(self) -> bool:
-        """Acknowledge. False where the message was settled before."""
+        """Acknowledge. False where the message was settled before, or its member is closed: then nothing of this reaches the server."""
         return self._settles(lambda hand: hand.ack(self))
 
     def nack(self, delay: Duration | None = None) -> bool:
@@ -150,7 +153,7 @@ class Message:
     def _settles(self, note: Callable[[Hand], bool]) -> bool:
         if isinstance(self._hand, Origin):
             raise RuntimeError(f"message {self.id} was read without a group: there is nothing to settle")
-        return note(self._hand)
+        return self._hand.state not in ENDED and note(self._hand)
 
     def __enter__(self) -> Message:
         return self

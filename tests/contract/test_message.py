@@ -377,3 +377,13 @@ async def test_json_can_say_nothing(w: World) -> None:
     await w.do(topic.publish("x"))
     await w.do(topic.publish_many([("x", None), ("x", {}), ("x", [])]))
     assert [message.data async for message in w.each(topic.replay())] == [None, None, {}, []]
+
+
+@pytest.mark.parametrize("settle", ["ack", "nack", "bury", "extend"])
+async def test_a_message_kept_beyond_its_members_end_cannot_be_settled(w: World, settle: str) -> None:
+    member = w.member(id="m")
+    await w.do(member.group.topic.publish("a"))
+    (message,) = await w.do(member.read())
+    await w.do(member.close())
+    assert getattr(message, settle)() is False
+    assert len(w.pending(member.group)) == 1
