@@ -139,6 +139,24 @@ async def test_a_handler_that_runs_while_the_server_is_killed_runs_once(w: World
     assert watched.told == ONCE
 
 
+async def test_a_handler_that_outlasts_the_outage_runs_once_though_others_are_free(w: World, server: RedisServer) -> None:
+    gate = Gate(w)
+    watched = Watched(w, handler=gate.handler, member={"concurrency": 3})
+    ids = [await watched.publish()]
+    async with w.listening(watched.member):
+        await w.until(lambda: gate.inside)
+        server.kill()
+        await w.until(lambda: "disconnected" in watched.told)
+        server.start()
+        await w.until(lambda: "reconnected" in watched.told)
+        ids.append(await watched.publish())
+        await w.until(lambda: len(gate.seen) == 2)
+        gate.open()
+        await watched.settled()
+    assert [message.id for message in gate.seen] == ids
+    assert watched.told == ONCE
+
+
 async def test_connections_that_are_killed_at_random_make_nothing_run_twice(w: World) -> None:
     gate = Gate(w, opened=True, seconds=0.002)
     watched = Watched(w, handler=gate.handler)
