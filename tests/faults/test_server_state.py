@@ -85,6 +85,7 @@ async def test_a_destroyed_group_is_made_again_and_all_that_the_stream_holds_com
     assert watched.told == [MADE, LOST]
 
 
+@pytest.mark.parametrize("w", ["blocking"], indirect=True)
 async def test_a_group_that_is_lost_again_and_again_is_made_again_without_haste(w: World) -> None:
     watched = Watched(w)
     async with w.listening(watched.member):
@@ -110,6 +111,7 @@ async def test_a_key_that_becomes_another_type_ends_the_member_and_is_named(w: W
             await w.until(listening.done, 3)
 
 
+@pytest.mark.parametrize("w", ["asyncio"], indirect=True)
 async def test_an_evicted_stream_is_made_again_when_there_is_room(w: World) -> None:
     watched = Watched(w)
     async with w.listening(watched.member):

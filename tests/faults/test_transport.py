@@ -167,6 +167,7 @@ async def test_connections_that_are_killed_at_random_make_nothing_run_twice(w: W
             w.raw.client_kill_filter(_type="normal", skipme=True)
         await w.until(lambda: len(gate.left) >= len(ids))
         await watched.settled()
+        await w.until(lambda: watched.told[-1] == "reconnected")
     assert Counter(message.id for message in gate.seen) == Counter(ids)
     assert watched.told.count("disconnected") == watched.told.count("reconnected")
     assert set(watched.told) == set(ONCE)
@@ -271,20 +272,21 @@ async def test_replies_that_come_byte_by_byte_are_understood(w: World, proxy: Pr
 
 
 async def test_a_read_that_lasts_longer_than_asked_is_no_outage(w: World, proxy: Proxy) -> None:
-    watched = Watched(w, client(w, proxy.port))
+    watched = Watched(w, client(w, proxy.port), member={"block": 0.3})
     async with w.listening(watched.member):
         await watched.handles()
-        reads, connections, proxy.delay = finished_reads(w), proxy.connections, 0.6
-        await w.until(lambda: finished_reads(w) > reads + 1)
+        await watched.settled()
+        polls, connections, proxy.delay = scripts_run(w), proxy.connections, 0.3
+        await w.until(lambda: scripts_run(w) > polls + 1)  # there is one behind each read that brought nothing
         await watched.handles()
         assert proxy.connections == connections
         proxy.delay = 0
     assert watched.told == [MADE]
 
 
-def finished_reads(w: World) -> int:
-    """How many reads of groups the server has answered."""
-    return int(w.raw.info("commandstats")["cmdstat_xreadgroup"]["calls"])
+def scripts_run(w: World) -> int:
+    """How many scripts the server has run."""
+    return int(w.raw.info("commandstats")["cmdstat_evalsha"]["calls"])
 
 
 async def test_a_server_that_sleeps_for_a_while_is_no_outage(duo: list[World], server: RedisServer) -> None:
@@ -299,7 +301,7 @@ async def test_a_server_that_sleeps_for_a_while_is_no_outage(duo: list[World], s
         assert max(watched.runs.values()) == 1
 
 
-@pytest.mark.parametrize("kind", ["ALL", "WRITE"])
+@pytest.mark.parametrize(("w", "kind"), [("blocking", "ALL"), ("asyncio", "WRITE")], indirect=["w"])
 async def test_entries_come_once_when_a_pause_of_the_server_is_over(w: World, kind: str) -> None:
     watched = Watched(w)
     async with w.listening(watched.member):
@@ -443,6 +445,7 @@ async def test_a_password_that_is_changed_back_in_time_is_an_outage(w: World, se
 # -- how often is tried ------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("w", ["blocking"], indirect=True)
 async def test_attempts_come_ever_later_and_by_chance(w: World, proxy: Proxy) -> None:
     watched = Watched(w, client(w, proxy.port))
     async with w.listening(watched.member):
@@ -462,6 +465,7 @@ async def test_attempts_come_ever_later_and_by_chance(w: World, proxy: Proxy) ->
     assert [backoff(attempt, 1) for attempt in (0, 1, 2, 9)] == [0.1, 0.2, 0.4, 2]
 
 
+@pytest.mark.parametrize("w", ["asyncio"], indirect=True)
 async def test_connections_that_break_one_after_the_other_are_not_opened_in_a_tight_loop(w: World, proxy: Proxy) -> None:
     watched = Watched(w, client(w, proxy.port))
     async with w.listening(watched.member):
