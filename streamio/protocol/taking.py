@@ -44,10 +44,9 @@ def taking_due(hand: Hand, now: float) -> Exchange[None]:
     s = hand.settings
     count = room(hand)
     hand.timers = [due for due in hand.timers if due > now]
-    hand.poll_at = min([now + s.block, *hand.timers[:1]])
     page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, WAITING, s.lease, "-", count))
-    if page.seen == count:
-        hand.poll_at = now
+    now = yield Now()  # not from when it was asked: where a reply takes as long as `block`, nothing new would ever be read
+    hand.poll_at = now if page.seen == count else min([now + s.block, *hand.timers[:1]])
     yield from adopting(hand, page, set(), orphans=False)
 
 
