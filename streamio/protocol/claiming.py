@@ -77,8 +77,11 @@ def claiming_strangers(hand: Hand, pending: int) -> Exchange[None]:
     s = hand.settings
     if not pending:
         return
-    page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, "", s.lease, hand.stranger, STRANGERS, room(hand)))
+    most = room(hand)
+    page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, "", s.lease, hand.stranger, STRANGERS, most))
     hand.stranger = f"({page.last}" if page.last else "-"
+    if len(page.entries) == most:
+        hand.claim_at = 0.0
     yield from claimed(hand, page, "")
 
 

@@ -122,6 +122,7 @@ class Hand:
         for notes in (self.acks, self.notes, self.owed, self.sent, self.flying):
             notes.clear()
         self.current: Any = None
+        self.marked = False  # an entry came that was redriven for one group
         self.undecided: list[Any] = []  # whose loops were left in a `with` block
         self.timers: list[float] = []
         self.long: dict[str, tuple[float, int]] = {}

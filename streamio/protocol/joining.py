@@ -191,15 +191,17 @@ def parting(hand: Hand) -> Exchange[None]:
         yield from ask(hand.reading, unseat(s.places, s.me))
         hand.seated = False
     if not hand.running and not hand.held and s.ack != "none":
-        if not (yield from ask(hand.reading, leave(s.topic, s.group, s.me))):
-            yield from giving_back_own(hand)
-            yield from ask(hand.reading, leave(s.topic, s.group, s.me))
+        yield from removing_record(hand)
 
 
-def giving_back_own(hand: Hand) -> Exchange[None]:
-    """Give back what is pending under the member's name and not in hand: a reply was lost, and the member stops before it has looked."""
+def removing_record(hand: Hand) -> Exchange[None]:
+    """Remove the member's record. What is pending under its name and not in hand (a reply was lost, and it stops before it has looked) is given back."""
+    s = hand.settings
+    if (yield from ask(hand.reading, leave(s.topic, s.group, s.me))):
+        return
     hand.own = "-"
     while hand.own is not None:
         yield from taking_own(hand)
     giving_back(hand)
     yield from sending(hand, hand.reading)
+    yield from ask(hand.reading, leave(s.topic, s.group, s.me))

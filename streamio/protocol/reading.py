@@ -15,7 +15,6 @@ from typing import Any
 
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
-from ..codec import FOR_GROUP
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
@@ -203,8 +202,9 @@ def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
         hand.renewed_at = asked_at
     hand.filled_at = yield Now()
     make = hand.make
-    messages = [make(entry_id, flat, hand) for entry_id, flat in batch if flat[0] != FOR_GROUP]
-    if len(messages) < len(batch):
+    messages = [make(entry_id, flat, hand) for entry_id, flat in batch]
+    if hand.marked:
+        hand.marked = False
         messages = [make(entry_id, flat, hand) for entry_id, flat in for_this_group(hand, batch)]
     if not hand.settings.codec.cannot_fail:
         messages = [message for message in messages if opened(hand, message)]

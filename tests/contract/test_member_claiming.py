@@ -1,4 +1,4 @@
-"""What others left behind: entries that nobody renews, entries handed over, records of members that are gone, entries trimmed unread or while pending."""
+"""What others left behind: entries that nobody renews or that were handed over, records of the gone, entries trimmed unread or while pending."""
 
 from __future__ import annotations
 
