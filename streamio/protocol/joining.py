@@ -195,7 +195,7 @@ def parting(hand: Hand) -> Exchange[None]:
 
 
 def removing_record(hand: Hand) -> Exchange[None]:
-    """Remove the member's record. What is pending under its name and not in hand (a reply was lost, and it stops before it has looked) is given back."""
+    """Remove the member's record. What is pending under its name and not in hand (a reply was lost, it stops before it has looked) is given back."""
     s = hand.settings
     if (yield from ask(hand.reading, leave(s.topic, s.group, s.me))):
         return
