@@ -32,7 +32,6 @@ PROGRESS = 5.0
 SLACK = 2.0  # seconds for handlers that run, pages that wait and a machine that is busy
 # seconds before and after a fault of the server in which what runs twice does so because of it
 NEAR = {"server": (0.0, 2.5), "cut": (0.0, 0.1), "pause": (0.0, 0.2), "sleep": (0.0, 0.2), "stop": (0.0, 0.2), "kill": (0.0, 0.0), "exit": (0.5, 0.0)}
-LOST_REPLY = 1.0  # seconds after a broken connection in which a member may leave without what was in a reply that was lost; 0: never
 JUST = 0.1  # seconds after a freeze in which a handler starts that was about to when the freeze came
 
 
@@ -177,8 +176,8 @@ def left_over(evidence: Evidence, life: Life, left: float) -> Iterator[str]:
 
 
 def is_cut_off(run: Run, left: float) -> bool:
-    """Whether the connections broke, or were broken, just before a member left."""
-    return any(fault.kind in ("server", "cut") and fault.start <= left and fault.end >= left - LOST_REPLY for fault in run.faults)
+    """Whether the connections were broken when a member left."""
+    return any(fault.kind in ("server", "cut") and fault.start <= left <= fault.end for fault in run.faults)
 
 
 def left_at_end(evidence: Evidence) -> Iterator[str]:
