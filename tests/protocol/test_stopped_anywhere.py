@@ -64,7 +64,7 @@ def test_killed_at_every_effect_nothing_is_lost(monkeypatch: Any, survivor: str,
 @pytest.mark.slow
 def test_killed_in_every_order_of_listener_and_keeper_nothing_is_lost(monkeypatch: Any, capsys: Any) -> None:
     runs, twice = 0, 0
-    for begin in range(0, length(monkeypatch), 9):
+    for begin in range(0, length(monkeypatch), 15):
         for order in itertools.product((0, 1), repeat=6):
             stage = scene(monkeypatch)
             stage.player("m")
