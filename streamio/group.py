@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakSet
 
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .dead_letters import DeadLetters
-from .drivers.threads import in_thread
+from .drivers.side_by_side import listen_in_tasks, listen_in_threads
 from .effects import Do, Exchange, Now
 from .emitting import Emitting
-from .errors import Abandoned
 from .ids import FIRST, LAST, NEW, Duration, Position, from_moment, seconds
 from .keys import WAITING, checked, checked_consumer
 from .message import Message
@@ -212,7 +209,7 @@ class ConsumerGroupTopic(Emitting[C]):
         if self._stopping:
             self._stopping = False
             return
-        yield Do(lambda: listen_side_by_side(pool) if self._is_asyncio else listen_in_threads(pool))
+        yield Do(lambda: listen_in_tasks(pool) if self._is_asyncio else listen_in_threads(pool))
 
     def stop(self) -> None:
         """Stop all members of this process: each finishes what runs and returns. Allowed from threads, tasks and signal handlers."""
@@ -259,39 +256,6 @@ def milliseconds_now() -> Exchange[int]:
     """The time of day."""
     now: float = yield Now(wall=True)
     return round(now * 1000)
-
-
-def listen_in_threads(members: list[Any]) -> None:
-    """Each in a thread; the first error stops the others and is raised."""
-    futures = [in_thread(f"streamio-{member.id}", member.connect_and_listen) for member in members]
-    try:
-        wait(futures, return_when="FIRST_EXCEPTION")
-    except BaseException as error:
-        stop_all(members)
-        if not isinstance(error, Abandoned):
-            wait(futures)
-        raise
-    stop_all(members)
-    wait(futures)
-    for future in futures:
-        future.result()
-
-
-def stop_all(members: list[Any]) -> None:
-    """Stop each."""
-    for member in members:
-        member.stop()
-
-
-async def listen_side_by_side(members: list[Any]) -> None:
-    """Each in a task; the first error stops the others and is raised."""
-    tasks = [asyncio.ensure_future(member.connect_and_listen()) for member in members]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        stop_all(members)
-        await asyncio.wait(tasks)
-    await asyncio.gather(*tasks)  # raises the first error, and marks the others as seen
 
 
 def checked_bounds(least: int, most: int | None) -> tuple[int, int | None]:

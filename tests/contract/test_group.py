@@ -488,3 +488,32 @@ async def test_a_group_that_begins_some_time_ago_gets_what_came_since(w: World) 
     member.on("*", lambda message: seen.append(message["n"]))
     await w.do(member.drain())
     assert seen == ["new"]
+
+
+@pytest.mark.parametrize("w", ["asyncio-embedded", "asyncio-real"], indirect=True)
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_a_pool_that_is_cancelled_cancels_its_handlers_and_ends_after_them(w: World, stubborn: bool) -> None:
+    group, inside, ended = w.group(min=2), [], []
+
+    async def handler(message: Any) -> None:
+        inside.append(message.id)
+        try:
+            await asyncio.sleep(20)
+        finally:
+            try:
+                await asyncio.sleep(20 * stubborn)  # until it is cancelled again
+            finally:
+                ended.append(message.id)
+
+    group.on("*", handler)
+    fill(w, group.topic, 1)
+    before = asyncio.all_tasks()
+    task = asyncio.ensure_future(group.connect_and_listen())
+    await w.until(lambda: inside)
+    for _ in range(1 + stubborn):
+        task.cancel()
+        await asyncio.sleep(0.1)
+    await asyncio.wait({task}, timeout=5)
+    assert task.cancelled()
+    assert ended == inside
+    assert asyncio.all_tasks() == before
