@@ -14,7 +14,7 @@ from .group import ConsumerGroupTopic
 from .ids import Duration, seconds
 from .loop import AsyncioLoop, BlockingLoop
 from .membership import Membership
-from .message import Message
+from .message import ENDED, Message
 from .options import Ack, MemberOptions, MemberSettings
 from .protocol.holding import guarded
 from .protocol.reading import next_message
@@ -187,7 +187,7 @@ class ConsumerGroupMember(Membership[C]):
         A read that waits is not cancelled, because its reply would be lost: the server is asked to end it (`CLIENT UNBLOCK`). Where the user has
         no right to that, it lasts for `block` seconds at most. Where the member does not listen yet, the next loop returns at once.
         """
-        if self._hand.state not in ("stopped", "closed", "forked"):
+        if self._hand.state not in ENDED and (self._user or self._hand.state != "stopped"):
             self._hand.halt(stopping=True)
             self._runner.stopping()
 
@@ -198,7 +198,7 @@ class ConsumerGroupMember(Membership[C]):
         in a thread cannot be ended: it runs on, but the process need not wait for it.
         """
         hand = self._hand
-        if hand.state not in ("new", "stopped", "closed", "forked"):
+        if hand.state not in ENDED and (self._user or hand.state not in ("new", "stopped")):
             hand.quitting = True
             hand.halt(stopping=True)
             self._runner.interrupt(self._listener if self._user in ("listening", "draining") else None)

@@ -13,7 +13,8 @@ import time
 
 import pytest
 
-from streamio import GroupFull, RetryPolicy
+from streamio import Abandoned, GroupFull, RetryPolicy, membership
+from streamio.protocol.joining import joining
 
 from ..world import World
 from .gates import Failing, Gate
@@ -88,6 +89,26 @@ async def test_stop_before_listening_ends_it_at_once_and_only_once(w: World) -> 
     await w.do(member.connect_and_listen())
     assert seen == []
     assert await w.do(member.drain()) == 1
+
+
+@pytest.mark.parametrize("life", [1, 2])
+@pytest.mark.parametrize("way", ["stop", "abandon"])
+async def test_a_member_that_is_ended_while_it_joins_does_not_listen(w: World, monkeypatch: pytest.MonkeyPatch, life: int, way: str) -> None:
+    member, seen = w.member(), []
+    member.on("a", lambda message: seen.append(message.id))
+    if life == 2:
+        await w.do(member.drain())
+    await w.do(member.group.topic.publish("a"))
+
+    def ended_meanwhile(hand):
+        getattr(member, way)()
+        yield from joining(hand)
+
+    monkeypatch.setattr(membership, "joining", ended_meanwhile)
+    future = w.start(member.connect_and_listen)
+    await w.until(future.done, 3)
+    assert isinstance(future.exception(), Abandoned if way == "abandon" else type(None))
+    assert seen == []
 
 
 @pytest.mark.slow
