@@ -236,10 +236,10 @@ def renew(key: str, group: str, me: str, start: str) -> Command[list[str]]:
     return ran(RENEW, (key,), (group, me, start), list)
 
 
-def park(key: str, group: str, owner: str, waiting: str, rows: Sequence[tuple[str, float, str, int]]) -> Command[list[str]]:
-    """Let entries of `owner` wait: rows of (id, idle seconds, deliveries it must have or '', deliveries to set); the ids parked."""
+def park(key: str, group: str, owner: str, waiting: str, rows: Sequence[tuple[str, float, str, int]]) -> Command[tuple[set[str], set[str]]]:
+    """Let entries of `owner` wait: rows of (id, idle seconds, deliveries it must have or '', deliveries to set); the ids parked, and those gone."""
     words = (word for i, idle, must, count in rows for word in (i, milliseconds(idle), must, str(count)))
-    return ran(PARK, (key,), (group, owner, waiting, *words), list)
+    return ran(PARK, (key,), (group, owner, waiting, *words), lambda reply: (set(reply[0]), set(reply[1])))
 
 
 def redrive(dead: str, key: str, group: str, lease: float, rows: Sequence[tuple[str, str, int]]) -> Command[list[Redriven]]:

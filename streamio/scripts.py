@@ -53,6 +53,14 @@ local function by_name(flat)
 end
 """
 
+# Whether the stream does not hold an entry any more; where the user may not look, no.
+GONE = """
+local function gone(id)
+  local found = redis.pcall('XRANGE', KEYS[1], id, id)
+  return not found.err and #found == 0
+end
+"""
+
 # The dead letter of an entry that is gone: keys are the stream and the dead letters; what other bodies begin with.
 MOURN = """
 local function mourn(maxlen, group, id, owner, deliveries)
@@ -140,33 +148,45 @@ return states
 """)
 
 # keys: stream; args: group, owner, parking consumer, then (id, idle ms, deliveries it must have or '', deliveries to set) each
-# -> the ids that were the owner's and now wait under the parking consumer
-PARK = Script("""
-local key, group, owner, waiting, parked = KEYS[1], ARGV[1], ARGV[2], ARGV[3], {}
+# -> {the ids that were the owner's and now wait under the parking consumer, the ids that left the stream}. What left it stays the owner's until its
+# dead letter is written; a renewal may have dropped it.
+PARK = Script(
+    GONE
+    + """
+local key, group, owner, waiting, parked, left = KEYS[1], ARGV[1], ARGV[2], ARGV[3], {}, {}
 for i = 4, #ARGV, 4 do
   local id = ARGV[i]
   local p = redis.call('XPENDING', key, group, id, id, 1, owner)[1]
-  if p and (ARGV[i + 2] == '' or tostring(p[4]) == ARGV[i + 2]) then
-    redis.call('XCLAIM', key, group, waiting, 0, id, 'IDLE', ARGV[i + 1], 'RETRYCOUNT', ARGV[i + 3], 'JUSTID')
-    parked[#parked + 1] = id
+  if gone(id) then
+    if p or #redis.call('XPENDING', key, group, id, id, 1) == 0 then left[#left + 1] = id end
+  elseif p and (ARGV[i + 2] == '' or tostring(p[4]) == ARGV[i + 2]) then
+    local claimed = redis.call('XCLAIM', key, group, waiting, 0, id, 'IDLE', ARGV[i + 1], 'RETRYCOUNT', ARGV[i + 3], 'JUSTID')
+    local list = #claimed > 0 and parked or left
+    list[#list + 1] = id
   end
 end
-return parked
-""")
+return {parked, left}
+"""
+)
 
 # keys: stream, dead letters; args: group, owner ('': the entry is gone, nobody's), id, maxlen, fields and values of the dead letter
-# -> its id, or '' where the entry is not the owner's
-BURY = Script("""
+# -> its id, or '' where the entry is not the owner's. What left the stream is anybody's: a renewal drops it.
+BURY = Script(
+    GONE
+    + """
 local kind = redis.call('TYPE', KEYS[2])
 kind = kind.ok or kind
 if kind ~= 'none' and kind ~= 'stream' then
   return redis.error_reply('WRONGTYPE the dead letters of this group need the key ' .. KEYS[2] .. ', which holds a ' .. kind)
 end
-if ARGV[2] ~= '' and #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then return '' end
+if ARGV[2] ~= '' and #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1, ARGV[2]) == 0 then
+  if not gone(ARGV[3]) or #redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1) > 0 then return '' end
+end
 local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', unpack(ARGV, 5))
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
 return id
-""")
+"""
+)
 
 # keys: dead letters, stream; args: group, parking consumer, idle time of what is due (ms), mark of a copy, then (first id, last id, how many) each
 # -> {{id of a letter, 'redriven' | 'copied' | 'held' | 'refused'}, ...}
@@ -285,46 +305,3 @@ end
 redis.call('SET', KEYS[2], id, 'PX', ARGV[1])
 return id
 """)
-
-# keys: stream; args: 'MINID' | 'MAXLEN' | '', its threshold, '=' | '~', groups to ignore ...
-# -> {entries removed, group that held more back or '', the oldest id it needs}
-TRIM_ACKED = Script(
-    COMMON
-    + """
-local key, how, limit, exactly = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-local ignored = {}
-for i = 4, #ARGV do ignored[ARGV[i]] = true end
-if redis.call('EXISTS', key) == 0 then return {0, '', ''} end
-local floor, holder
-for _, raw in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-  local group = by_name(raw)
-  if not ignored[group['name']] then
-    local oldest = redis.call('XPENDING', key, group['name'])[2]
-    if not oldest then
-      local time, sequence = parts(group['last-delivered-id'])
-      oldest = #sequence < 16 and time .. '-' .. string.format('%d', sequence + 1) or time .. '-' .. sequence
-    end
-    if not floor or less(oldest, floor) then floor, holder = oldest, group['name'] end
-  end
-end
-if not floor then return {0, '', ''} end
-local threshold = floor
-if how == 'MINID' then
-  if not less(floor, limit) then threshold, holder = limit, '' end
-elseif how == 'MAXLEN' then
-  local surplus, start, seen = redis.call('XLEN', key) - limit, '-', 0
-  if surplus <= 0 then return {0, '', ''} end
-  while seen <= surplus do
-    local page = redis.call('XRANGE', key, start, '+', 'COUNT', math.min(1000, surplus - seen + 1))
-    if #page == 0 then break end
-    seen, start = seen + #page, '(' .. page[#page][1]
-    if not less(page[#page][1], floor) then break end
-  end
-  local edge = string.sub(start, 2)
-  if seen > surplus and not less(floor, edge) then threshold, holder = edge, '' end
-end
-local removed = redis.call('XTRIM', key, 'MINID', exactly, threshold)
-if holder ~= '' and redis.call('XLEN', key) == 0 then holder = '' end
-return {removed, holder, holder == '' and '' or floor}
-"""
-)

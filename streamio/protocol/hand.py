@@ -64,6 +64,7 @@ class Parking:
     deliveries: int
     wanted: bool = True  # whether this member means to look again when it is due
     orphan: bool = False  # whether it may have killed a process: given back before it started
+    message: Delivery | None = None  # what its dead letter holds where the entry has left the stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class Hand:
         """Note that the entry is to wait; whether this settlement was the first."""
         if not closes(message):
             return False
-        self.note(Parking(message.id, delay, deliveries, orphan=message.orphan and deliveries == message.before))
+        self.note(Parking(message.id, delay, deliveries, orphan=message.orphan and deliveries == message.before, message=message))
         release(message)
         return True
 

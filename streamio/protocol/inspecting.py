@@ -13,7 +13,7 @@ from ..errors import SetupError
 from ..ids import split
 from ..keys import WAITING
 from ..reports import ConsumerInfo, GroupInfo, Holder, PendingEntry, TopicInfo, TrimResult
-from ..scripts import TRIM_ACKED
+from ..trimming import TRIM_ACKED
 from .asking import call
 from .groups import is_lost
 

@@ -54,5 +54,5 @@ def unhandled(hand: Hand, message: Any) -> Event:
     elif how == "bury":
         hand.bury(message, "unhandled")
     elif closes(message):
-        hand.note(Parking(message.id, hand.settings.lease, message.before, wanted=False))
+        hand.note(Parking(message.id, hand.settings.lease, message.before, wanted=False, message=message))
     return hand.event("unhandled", message=message, reason=how)

@@ -61,13 +61,14 @@ def sending_notes(hand: Hand, line: Line) -> Exchange[None]:
     hand.flying.extend(entry_of(note) for note in notes)
     try:
         while notes:
-            page = leading(notes)
+            page, letters = leading(notes), list[Burial]()
             if isinstance(page[0], Burial):
                 yield from burying(hand, line, page[0])
             else:
-                yield from parking(hand, line, [note for note in page if isinstance(note, Parking)])
+                letters = yield from parking(hand, line, [note for note in page if isinstance(note, Parking)])
+            hand.flying.extend(map(entry_of, letters))
             landed(hand, map(entry_of, page))
-            del notes[: len(page)]
+            notes[: len(page)] = letters
     except (ResponseError, SetupError) as error:
         landed(hand, map(entry_of, notes))
         yield from refused(hand, notes, error)
@@ -83,8 +84,8 @@ def refused(hand: Hand, notes: list[Note], error: Exception) -> Exchange[None]:
         return
     first, *others = notes
     hand.put_back(notes=reversed(others))
-    if isinstance(first, Burial):
-        hand.notes.append(Parking(first.message.id, hand.settings.lease, first.message.deliveries))
+    if isinstance(first, Burial) and first.reason != "missing":  # what left the stream cannot wait
+        hand.notes.append(Parking(first.message.id, hand.settings.lease, first.message.deliveries, message=first.message))
     yield Emit(hand.event("error", error=error, ids=[entry_of(first)]))
 
 
@@ -107,17 +108,25 @@ def leading(notes: list[Note]) -> list[Note]:
     return notes[: min(end, PAGE)]
 
 
-def parking(hand: Hand, line: Line, notes: list[Parking]) -> Exchange[None]:
-    """Let the entries wait under the parking consumer; a wait longer than the lease is remembered, to be parked again before it ends."""
+def parking(hand: Hand, line: Line, notes: list[Parking]) -> Exchange[list[Burial]]:
+    """Let the entries wait under the parking consumer; a wait longer than the lease is remembered, to be parked again before it ends. What is to be
+    buried instead, because its entry left the stream meanwhile."""
     s = hand.settings
     rows = [(note.id, idle_of(note, s.lease), "", note.deliveries) for note in notes]
-    parked = set((yield from ask(line, park(s.topic, s.group, s.me, WAITING, rows))))
+    parked, gone = yield from ask(line, park(s.topic, s.group, s.me, WAITING, rows))
     now: float = yield Now()
+    letters = []
     for note in notes:
         if note.id in parked:
             remember(hand, note, now)
-        elif s.ack != "none":
+        elif s.ack == "none":
+            continue
+        elif note.id in gone:
+            letters += [] if note.message is None else [Burial(note.message, "missing")]  # else it is found under the own name
+            yield Emit(hand.event("missing", ids=[note.id], count=1))
+        else:
             yield Emit(hand.event("lease_lost", ids=[note.id]))
+    return letters
 
 
 def idle_of(note: Parking, lease: float) -> float:
@@ -146,7 +155,7 @@ def parking_again(hand: Hand, line: Line, now: float) -> Exchange[None]:
     rows = [(i, max(0.0, s.lease - (due - now)), str(n), n) for i, (due, n) in list(hand.long.items())]
     while rows:
         page, rows = rows[:PAGE], rows[PAGE:]
-        parked = set((yield from ask(line, park(s.topic, s.group, WAITING, WAITING, page))))
+        parked, _ = yield from ask(line, park(s.topic, s.group, WAITING, WAITING, page))  # what is gone is found when it is due
         for entry_id in [row[0] for row in page]:
             if entry_id not in parked or hand.long[entry_id][0] - now <= s.lease:
                 hand.long.pop(entry_id, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from streamio import RetryPolicy
@@ -267,3 +269,102 @@ async def test_what_a_lost_reply_brought_is_given_back_by_a_member_that_stops(w:
     await w.do(member.close())
     assert w.pending(group) == [(entry, "~waiting", 1) for entry in ids]
     assert [each["name"] for each in w.raw.xinfo_consumers(group.topic.name, group.name)] == ["~waiting"]
+
+
+async def deleted_while_it_runs(w: World, fails: bool, until=None, **options) -> tuple:
+    """A member whose handler sees its entry deleted, waits and fails, or does not: the member's events, the entry's id, the group's dead letters."""
+    group = w.group(**options)
+    member = w.member(group, "m")
+    events = watched(member, "missing", "lease_lost", "buried")
+
+    def handler(message) -> None:
+        w.raw.xdel(group.topic.name, message.id)
+        end = time.monotonic() + 8
+        while until is not None and not until(group) and time.monotonic() < end:
+            time.sleep(0.01)
+        if fails:
+            raise ValueError("not this time")
+
+    member.on("a", handler)
+    entry_id = await w.do(group.topic.publish("a", n=1))
+    await w.do(member.drain())
+    assert w.pending(group) == []
+    letters = [fields for _, fields in w.raw.xrange(member._hand.settings.dead_letters)]
+    return [(event.name, event.ids) for event in events], entry_id, [(each["dead:id"], each["dead:reason"], each["n"]) for each in letters]
+
+
+def dropped_by_a_renewal(w: World):
+    """Holds where nothing is pending any more: redis-server 7.0 drops what it does not find in the stream."""
+    return lambda group: w.version < (7, 0) or not w.pending(group)
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_an_entry_deleted_while_its_handler_fails_is_a_dead_letter_with_its_payload(w: World, renewed: bool) -> None:
+    until = dropped_by_a_renewal(w) if renewed and not (w.asyncio or w.embedded) else None
+    events, entry_id, letters = await deleted_while_it_runs(w, True, until, lease=LEASE if until else 30)
+    assert letters == [(entry_id, "missing", "1")]
+    assert events == [("missing", [entry_id]), ("buried", [entry_id])]
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_an_entry_deleted_while_its_last_delivery_fails_is_buried_as_failed(w: World, renewed: bool) -> None:
+    until = dropped_by_a_renewal(w) if renewed and not (w.asyncio or w.embedded) else None
+    options = {"lease": LEASE if until else 30, "retry": RetryPolicy(max_deliveries=1)}
+    events, entry_id, letters = await deleted_while_it_runs(w, True, until, **options)
+    assert letters == [(entry_id, "failed", "1")]
+    assert events == [("buried", [entry_id])]
+
+
+async def test_an_entry_deleted_while_its_handler_succeeds_is_acknowledged_and_no_more(w: World) -> None:
+    events, _, letters = await deleted_while_it_runs(w, False, lease=30)
+    assert (events, letters) == ([], [])
+
+
+async def test_what_failed_after_another_acknowledged_it_is_no_dead_letter(w: World) -> None:
+    group = w.group(lease=30, retry=RetryPolicy(max_deliveries=1))
+    member = w.member(group, "m")
+    events = watched(member, "missing", "lease_lost", "buried")
+
+    def handler(message) -> None:
+        w.raw.xack(group.topic.name, group.name, message.id)
+        raise ValueError("not this time")
+
+    member.on("a", handler)
+    entry_id = await w.do(group.topic.publish("a", n=1))
+    await w.do(member.drain())
+    assert [(event.name, event.ids) for event in events] == [("lease_lost", [entry_id])]
+    assert w.raw.exists(member._hand.settings.dead_letters) == 0
+
+
+async def test_an_entry_deleted_before_it_started_is_a_dead_letter_when_its_member_stops(w: World) -> None:
+    group = w.group(lease=30)
+    member = w.member(group, "m", prefetch=5)
+    ids = await w.do(group.topic.publish_many([("a", {"n": 0}), ("a", {"n": 1})]))
+    loop = w.loop(member)
+    assert (await w.next(loop)).id == ids[0]
+    w.raw.xdel(group.topic.name, ids[1])
+    await w.do(member.close())
+    letters = [fields for _, fields in w.raw.xrange(member._hand.settings.dead_letters)]
+    assert [(each["dead:id"], each["dead:reason"], each["n"]) for each in letters] == [(ids[1], "missing", "1")]
+
+
+async def test_where_an_entry_that_is_gone_cannot_be_buried_it_is_told_once(w: World) -> None:
+    group = w.group(lease=30)
+    member = w.member(group, "m")
+    events, seen = watched(member, "missing", "error"), []
+
+    def handler(message) -> None:
+        seen.append(message)
+        if len(seen) == 1:
+            w.raw.set(member._hand.settings.dead_letters, "no stream")
+            w.raw.xdel(group.topic.name, message.id)
+            raise ValueError("not this time")
+
+    member.on("a", handler)
+    ids = await w.do(group.topic.publish_many([("a", {"n": 0})]))
+    async with w.listening(member):
+        await w.until(lambda: len(events) >= 2)
+        await w.do(group.topic.publish("a"))
+        await w.until(lambda: len(seen) == 2)
+    assert [(event.name, event.ids) for event in events][:2] == [("missing", ids), ("error", ids)]
+    assert len(events) < 5

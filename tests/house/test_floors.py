@@ -8,7 +8,7 @@ from .source import Import, Module, modules
 
 FLOORS: list[set[str]] = [
     {"errors", "effects", "ids", "keys", "retry", "retention", "reports"},
-    {"scripts", "commands", "codec", "emitter"},
+    {"scripts", "trimming", "commands", "codec", "emitter"},
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
