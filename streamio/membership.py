@@ -117,7 +117,7 @@ class Membership(Emitting[C]):
             yield Do(lambda: self._driver.run_on(hand.reading, leaving(hand)))
             yield Do(lambda: self._driver.drop(hand.reading))
             yield Do(self._keeper.stop)
-            hand.empty()
+            hand.empty(forgets_running=False)
             self.lifecycle.tell(hand.event("stopped"))
         hand.state = "closed" if self._closing else "stopped"
         hand.halt(stopping=self._closing, displaced=False)  # a loop that goes on after `close()` ends

@@ -116,10 +116,12 @@ class Hand:
         self.flying: deque[str] = deque()
         self.empty()
 
-    def empty(self) -> None:
-        """Nothing in hand; no I/O. (Also what a forked child does.)"""
-        for things in (self.fresh, self.taken, self.gathered, self.running, self.limits, self.held):
+    def empty(self, forgets_running: bool = True) -> None:
+        """Nothing in hand; no I/O. (Also what a forked child does.) Handlers that outlast the listening may stay known, until they are through."""
+        for things in (self.fresh, self.taken, self.gathered, self.limits, self.held):
             things.clear()
+        if forgets_running:
+            self.running.clear()
         for notes in (self.acks, self.notes, self.owed, self.sent, self.flying):
             notes.clear()
         self.current: Any = None

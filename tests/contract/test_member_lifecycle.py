@@ -140,6 +140,32 @@ async def test_a_member_can_listen_again_after_it_abandoned_a_handler(w: World) 
         await w.until(lambda: seen == [entry_id])
 
 
+async def test_a_handler_that_outlasted_the_grace_has_its_entry_to_itself_when_the_member_listens_again(w: World) -> None:
+    member, gate, others = w.member(concurrency=2, grace=0.05, id="me"), Gate(w), []
+
+    async def stubborn(message) -> None:
+        try:
+            await gate.sit_asyncio(message)
+        except asyncio.CancelledError:
+            await gate.sit_asyncio(message)
+
+    member.on("sit", stubborn if w.asyncio else gate.handler)
+    member.on("a", others.append)
+    await w.do(member.group.topic.publish("sit"))
+    future = w.start(member.connect_and_listen)
+    await w.until(lambda: gate.inside)
+    member.stop()
+    await w.until(future.done, 3)
+    begun = len(gate.seen)
+    async with w.listening(member):
+        await w.do(member.group.topic.publish("a"))
+        await w.until(lambda: others)  # what is pending under its own name comes before
+        assert (gate.inside, len(gate.seen)) == (1, begun)
+        gate.open()
+        await w.until(lambda: w.pending(member.group) == [])
+    assert len(gate.seen) == begun
+
+
 SCRIPT = """
 import {asyncio}signal, sys
 from streamio import ConsumerGroupMember, ConsumerGroupTopic, Topic, from_url
