@@ -25,7 +25,7 @@ from .ids import seconds
 from .keys import checked_consumer
 from .message import Message, Redelivered
 from .protocol.hand import Hand
-from .protocol.joining import joining, leaving
+from .protocol.joining import is_owing, joining, leaving
 from .protocol.outcomes import released, succeeded
 from .protocol.prefetch import MOST, Prefetch
 from .protocol.settings import Settings
@@ -119,9 +119,19 @@ class Membership(Emitting[C]):
             yield Do(self._keeper.stop)
             hand.empty(forgets_running=False)
             self.lifecycle.tell(hand.event("stopped"))
+        elif hand.state == "stopped" and self._closing:
+            yield from self._settle_late()
         hand.state = "closed" if self._closing else "stopped"
         hand.halt(stopping=self._closing, displaced=False)  # a loop that goes on after `close()` ends
         self._free()
+
+    def _settle_late(self) -> Exchange[None]:
+        """Bring to the server what was settled after the member had stopped."""
+        hand = self._hand
+        if is_owing(hand):
+            yield Do(lambda: self._driver.run_on(hand.reading, leaving(hand)))
+        yield Do(lambda: self._driver.drop(hand.reading))
+        yield Do(lambda: self._driver.drop(hand.side))
 
     def _quit(self) -> Exchange[None]:
         """End without a word: what is in hand stays pending, and its lease ends."""

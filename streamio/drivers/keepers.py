@@ -65,7 +65,7 @@ class ThreadKeeper:
     def turn(self) -> float | None:
         """One turn; how long to rest."""
         hand, driver = self.hand, self.driver
-        if hand.abandoned:
+        if hand.abandoned and not hand.held:
             driver.run_on(hand.reading, leaving(hand))
             driver.drop(hand.reading)
             hand.finished = True
@@ -156,7 +156,7 @@ class TimerKeeper:
     async def turn(self) -> float | None:
         """One turn; how long to rest."""
         hand, driver = self.hand, self.driver
-        if hand.abandoned:
+        if hand.abandoned and not hand.held:
             await driver.run_on(hand.reading, leaving(hand))
             await driver.drop(hand.reading)
             await driver.drop(hand.side)

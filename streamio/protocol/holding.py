@@ -18,14 +18,21 @@ class Guard:
 
     def release(self) -> bool:
         """Hold the message no more; whether it was held."""
-        held = self.hand.held.get(self.message_id) is self.token
+        held = self.is_held()
         if held:
             self.hand.held.pop(self.message_id, None)
+            if self.hand.abandoned:  # the keeper goes on until nothing is held
+                self.hand.bell.ring()
         return held
 
+    def is_held(self) -> bool:
+        """Whether the message is still in its user's hands."""
+        return self.hand.held.get(self.message_id) is self.token
+
     def __del__(self) -> None:
-        if self.release():
+        if self.is_held():
             self.hand.note(Parking(self.message_id, 0.0, self.deliveries))
+            self.release()
 
 
 def guarded(message: Any) -> Any:

@@ -190,7 +190,7 @@ def parting(hand: Hand) -> Exchange[None]:
     if hand.seated:
         yield from ask(hand.reading, unseat(s.places, s.me))
         hand.seated = False
-    if not hand.running and not hand.held and s.ack != "none":
+    if hand.state != "stopped" and not hand.running and not hand.held and s.ack != "none":
         yield from removing_record(hand)
 
 

@@ -44,6 +44,21 @@ async def test_a_loop_whose_body_closes_the_member_gives_its_entry_back(w: World
     assert not message.ack()
 
 
+@pytest.mark.parametrize("flushes", [False, True])
+async def test_what_is_settled_after_a_stop_reaches_the_server_as_the_member_closes(w: World, flushes: bool) -> None:
+    member, kept = w.member(ack="manual"), []
+    member.on("*", kept.append)
+    await w.do(member.group.topic.publish("x"))
+    async with w.listening(member):
+        await w.until(lambda: kept)
+    assert kept[0].ack()
+    if flushes:
+        await w.do(member.flush())
+    await w.do(member.close())
+    assert w.pending(member.group) == []
+    assert (await w.do(member.info())).connections == 0
+
+
 async def test_closing_waits_for_a_listener_elsewhere(w: World) -> None:
     member = w.member()
     member.on("*", lambda message: None)

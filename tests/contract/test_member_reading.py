@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from streamio import ConsumerGroupMember, RetryPolicy
@@ -112,6 +114,22 @@ async def test_read_needs_a_number_of_messages(w: World) -> None:
     for wrong in (0, -1, True, "2", 1.5):
         with pytest.raises(ValueError, match="n must be"):
             await w.do(member.read(wrong))
+
+
+@pytest.mark.slow
+async def test_messages_outlive_the_member_that_read_them(w: World) -> None:
+    group = w.group(lease=0.3)
+    ids = await w.do(group.topic.publish_many([("x", {"i": i}) for i in range(3)]))
+    messages = await w.do(group.member("me").read(3))
+    await w.until(lambda: not list(group._members))
+    other = w.member(group)
+    assert await w.do(other.read(timeout=0.7)) == []
+    assert [message.ack() for message in messages[:2]] == [True, True]
+    await w.until(lambda: w.pending(group) == [(ids[2], "me", 1)], 2)
+    messages.clear()
+    await w.until(lambda: w.pending(group) == [(ids[2], "~waiting", 1)], 2)
+    await w.until(lambda: "me" not in [row["name"] for row in w.raw.xinfo_consumers(group.topic.name, "group")], 2)
+    await w.until(lambda: "streamio-keeper-me" not in [thread.name for thread in threading.enumerate()], 2)
 
 
 @pytest.mark.slow
