@@ -6,10 +6,7 @@ import asyncio
 import time
 from threading import Thread, current_thread, get_ident
 
-from redis.exceptions import RedisError
-
 from ..effects import Emit
-from ..errors import StreamioError
 from ..protocol.asking import BROKEN
 from ..protocol.hand import NEVER, SOON, Hand
 from ..protocol.joining import leaving
@@ -29,8 +26,8 @@ class ThreadKeeper:
 
     def start(self) -> None:
         """Start the thread, where it does not run."""
+        self.hand.finished = False
         if self.thread is None or not self.thread.is_alive():
-            self.hand.finished = False
             self.thread = Thread(target=self.keep, name=f"streamio-keeper-{self.hand.settings.me}", daemon=True)
             self.thread.start()
 
@@ -49,7 +46,7 @@ class ThreadKeeper:
                 pause, attempt = self.turn(), 0
             except BROKEN:
                 pause, attempt = backoff(attempt, 0.5), attempt + 1
-            except (RedisError, StreamioError) as error:
+            except Exception as error:  # whatever it is: without a keeper nothing is renewed
                 self.driver.perform(Emit(hand.event("error", error=error, reason="keeper")))
                 pause, attempt = backoff(attempt, 0.5), attempt + 1
             if hand.finished:
@@ -71,7 +68,10 @@ class ThreadKeeper:
             hand.finished = True
             return None
         if is_left(hand) or is_hoarding(hand, time.monotonic()):
-            driver.run_if_free(hand.reading, letting_go(hand))
+            try:
+                driver.run_if_free(hand.reading, letting_go(hand))
+            except BROKEN:
+                hand.reading.cut = True  # the listener's to mend; what is in hand is renewed all the same
         return driver.run_on(hand.side, keeping(hand, self.watch))
 
 
@@ -134,7 +134,7 @@ class TimerKeeper:
             self.attempt = 0
         except BROKEN:
             pause, self.attempt = backoff(self.attempt, 0.5), self.attempt + 1
-        except (RedisError, StreamioError) as error:
+        except Exception as error:  # whatever it is: without a keeper nothing is renewed
             await self.driver.perform(Emit(hand.event("error", error=error, reason="keeper")))
             pause, self.attempt = backoff(self.attempt, 0.5), self.attempt + 1
         finally:
@@ -163,7 +163,10 @@ class TimerKeeper:
             hand.finished = True
             return None
         if is_left(hand) or is_hoarding(hand, time.monotonic()):
-            await driver.run_if_free(hand.reading, letting_go(hand))
+            try:
+                await driver.run_if_free(hand.reading, letting_go(hand))
+            except BROKEN:
+                hand.reading.cut = True  # the listener's to mend; what is in hand is renewed all the same
         return await driver.run_on(hand.side, keeping(hand, self.watch))
 
     async def stop(self) -> None:

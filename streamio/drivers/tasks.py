@@ -55,6 +55,8 @@ class Tasks(Runner):
         self.inline, self.cut = task, False
         try:
             await self.listen_inline(until)
+            if self.cut and task is not None:
+                task.uncancel()  # the handler took it for itself
         except asyncio.CancelledError:
             if not self.cut or task is None or task.uncancel():
                 raise
@@ -222,6 +224,7 @@ class Tasks(Runner):
                 self.failed(message, error, time.monotonic() - began)
             return
         except BaseException:
+            self.handlers.over(listeners, message.id, False)
             self.gave_up((message,), limit)
             raise
         over = self.is_over(limit)

@@ -152,6 +152,7 @@ class Workers(Runner):
         finally:
             self.hand.prefetch.took(len(list(each_of(thing))), time.monotonic() - began)
             self.hand.running.pop(id(thing), None)
+            self.places.discard(get_ident())
             self.driver.wake.ring()
 
     def handle_any(self, thing: Any) -> None:
@@ -178,6 +179,7 @@ class Workers(Runner):
                 self.failed(message, error, time.monotonic() - began)
             return
         except BaseException:
+            self.handlers.over(listeners, message.id, False)
             self.gave_up((message,), limit)
             raise
         over = self.is_over(limit)

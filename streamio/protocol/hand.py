@@ -216,6 +216,16 @@ class Hand:
             return taken
         return taken
 
+    def take_flying(self) -> list[str]:
+        """As `take_acks`; they are in flight from before they are taken, so that another thread knows of them all the time."""
+        before = list(self.acks)
+        self.flying.extend(before)
+        taken = self.take_acks()
+        for entry_id in set(before).difference(taken):
+            self.flying.remove(entry_id)
+        self.flying.extend(set(taken).difference(before))
+        return taken
+
     def take_notes(self) -> list[Note]:
         """The other notes so far: they are the caller's now."""
         taken = []
@@ -242,7 +252,7 @@ class Hand:
     @property
     def in_hand(self) -> int:
         """How many entries wait or run here."""
-        return len(self.unstarted()) + sum(1 for _ in self.started())
+        return sum(map(len, self.queues())) + sum(1 for _ in self.started())
 
     def queues(self, due: float = float("inf")) -> list[deque[Any]]:
         """Where messages wait for their start, the oldest first; of batches those that were due by then."""

@@ -73,10 +73,11 @@ def unless_lost(exchange: Exchange[Any]) -> Exchange[None]:
 
 
 def is_late(hand: Hand, watch: Watch, now: float) -> bool:
-    """Whether notes have waited for 50 ms. They have not while somebody else takes them."""
+    """Whether notes have waited for 50 ms. Acknowledgements have not while somebody else takes them: they go with each read."""
     watch.lively = hand.writers != watch.writers
-    if watch.lively or not (hand.acks or hand.notes):
-        watch.writers, watch.noted_at = hand.writers, None
+    watch.writers = hand.writers
+    if not hand.notes and (watch.lively or not hand.acks):
+        watch.noted_at = None
     if not hand.acks and not hand.notes:
         return False
     if watch.noted_at is None:
@@ -104,10 +105,10 @@ def renewal_at(hand: Hand, watch: Watch) -> float:
 
 def is_hoarding(hand: Hand, now: float) -> bool:
     """Whether entries have waited for more than a second behind a running handler, or behind handlers that ran out of their time, so that they are
-    better given back."""
-    if hand.settings.ack == "none" or not (hand.unstarted() or hand.ahead):
+    better given back; or the member is halted."""
+    if hand.settings.ack == "none" or hand.reading.cut or not (hand.unstarted() or hand.ahead):
         return False
-    if is_stuck(hand):
+    if is_stuck(hand) or hand.halted:
         return True
     if hand.prefetch.fixed is not None or (hand.current is None and not hand.running):
         return False
@@ -117,14 +118,14 @@ def is_hoarding(hand: Hand, now: float) -> bool:
 
 def is_left(hand: Hand) -> bool:
     """Whether a loop was left with entries in hand, or read ahead behind them."""
-    return hand.state == "ready" and bool(hand.unstarted() or hand.ahead)
+    return hand.state == "ready" and hand.settings.ack != "none" and bool(hand.unstarted() or hand.ahead)
 
 
 def letting_go(hand: Hand) -> Exchange[None]:
     """Give back what waits, on the reading line, so that nothing new is read before it is there to be looked for: a lone member keeps the order."""
     yield from collecting(hand)
     now: float = yield Now()
-    giving_back(hand, float("inf") if is_left(hand) or is_stuck(hand) else now - PATIENCE)
+    giving_back(hand, float("inf") if is_left(hand) or is_stuck(hand) or hand.halted else now - PATIENCE)
     yield from sending_notes(hand, hand.reading)
     hand.poll_at = yield Now()
 

@@ -22,7 +22,9 @@ def renewing(hand: Hand, line: Line) -> Exchange[set[str]]:
 
 
 def dropping(hand: Hand, mine: set[str]) -> Exchange[None]:
-    """Drop what waits in hand and is not mine any more, unstarted."""
+    """Drop what waits in hand and is not mine any more, unstarted. With `ack="none"` nothing is pending, and all of it is mine alone."""
+    if hand.settings.ack == "none":
+        return
     gone = [message for message in hand.unstarted() if message.id not in mine and hand.drop(message)]
     if gone:
         yield Emit(hand.event("lease_lost", ids=[message.id for message in gone], count=len(gone)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..effects import Chance, Emit, Exchange
 from ..errors import HandlerTimeout
 from ..reports import Event
+from .gathering import each_of
 from .outcomes import failed
 
 if TYPE_CHECKING:
@@ -98,6 +99,17 @@ def limiting(hand: Hand, now: float) -> Exchange[None]:
 def ends_at(hand: Hand) -> float:
     """When the keeper is to look again."""
     return min((limit.ends for limit in [*hand.limits] if limit.kept and not limit.over), default=float("inf"))
+
+
+def is_anything_running(hand: Hand) -> bool:
+    """Whether anything runs beside what may start: a handler that ran out of its time has had its verdict, and harms nobody's."""
+    return any(not is_given_up(thing) for thing in [*hand.running.values()])
+
+
+def is_given_up(thing: Any) -> bool:
+    """Whether the delivery of this message or batch ran out of its time."""
+    limits = [getattr(message, "_limit", None) for message in each_of(thing)]
+    return bool(limits) and all(limit is not None and limit.over for limit in limits)
 
 
 def is_stuck(hand: Hand) -> bool:

@@ -25,6 +25,7 @@ from .gathering import batches, due_at, emptied, hurried, lacking
 from .groups import is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
+from .limiting import is_anything_running
 from .owing import collecting, writing
 from .places import keeping_place, trying
 from .recovering import is_final, losing_line, recovering, regrouping
@@ -34,13 +35,13 @@ from .taking import counting, opened, starting, taking_due, taking_own
 
 
 def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
-    """The next message to run, or the next batch; None where the member stops or none came until then."""
+    """The next message to run, or the next batch; None where the member stops, none came until then, or what runs must be alone."""
     now: float = yield Now()
     measuring(hand, now)
     hand.dry = False
     if hand.reading.cut:
         hand.reading.cut, hand.trouble = False, ConnectionError("the last read was interrupted in the middle of a command")
-    while not hand.stopping:
+    while not hand.stopping and not (hand.alone and is_anything_running(hand)):
         try:
             message = yield from turning(hand, until)
         except (*BROKEN, ResponseError) as error:
@@ -84,8 +85,6 @@ def turning(hand: Hand, until: float | None) -> Exchange[Any]:
         yield from displaced(hand, until)
     elif hand.paused:
         yield from pausing(hand, until)
-    elif hand.alone and hand.running:
-        yield Rest(None)
     elif hand.gathered and due_at(hand) <= (yield Now()):
         return (yield from beginning(hand))
     elif hand.taken or hand.fresh:
@@ -114,6 +113,8 @@ def beginning(hand: Hand) -> Exchange[Any]:
     batch = min(batches(hand), key=lambda batch: batch.due)
     if now - hand.renewed_at > hand.settings.lease:
         yield from verifying(hand, now)
+        if hand.halted:
+            return None
     hand.alone = False
     uncounted = [message for message in batch.messages if not message.counted]
     for first in range(0, len(uncounted), PAGE):
@@ -266,6 +267,9 @@ def emptying(hand: Hand) -> Exchange[None]:
 
 
 def giving_back(hand: Hand, due: float = float("inf")) -> int:
-    """Note that what has not started is to wait, uncounted, for whoever is free; how many there were. Of batches those that were due by then."""
+    """Note that what has not started is to wait, uncounted, for whoever is free; how many there were. Of batches those that were due by then.
+    With `ack="none"` it stays in hand: the server has forgotten it."""
+    if hand.settings.ack == "none":
+        return 0
     waiting = (message for queue in hand.queues(due) for message in emptied(queue))
     return sum(hand.park(message, 0.0, message.before) for message in waiting)

@@ -75,8 +75,9 @@ def recovering(hand: Hand) -> Exchange[None]:
     hand.down_since = hand.refused_since = None
     hand.back_at = yield Now()
     hand.claim_at = max(hand.claim_at, now + s.lease / 3)
-    hand.poll_at = hand.renewed_at = now
-    hand.own = "-"
+    hand.renewed_at = now
+    if s.ack != "none":
+        hand.poll_at, hand.own = now, "-"
     yield Emit(hand.event("reconnected"))
 
 

@@ -41,8 +41,7 @@ def delivering(hand: Hand, line: Line) -> Exchange[None]:
 
 def sending_acks(hand: Hand, line: Line) -> Exchange[None]:
     """Acknowledge what is noted."""
-    ids = hand.take_acks()
-    hand.flying.extend(ids)
+    ids = hand.take_flying()
     try:
         while ids:
             yield from ask(line, Command(xack(hand.settings.topic, hand.settings.group, ids[:PAGE]), int))
@@ -157,19 +156,28 @@ def parking_again(hand: Hand, line: Line, now: float) -> Exchange[None]:
         page, rows = rows[:PAGE], rows[PAGE:]
         parked, _ = yield from ask(line, park(s.topic, s.group, WAITING, WAITING, page))  # what is gone is found when it is due
         for entry_id in [row[0] for row in page]:
-            if entry_id not in parked or hand.long[entry_id][0] - now <= s.lease:
+            due, _ = hand.long.get(entry_id, (0.0, 0))  # the listener may have taken it meanwhile
+            if entry_id not in parked or due - now <= s.lease:
                 hand.long.pop(entry_id, None)
 
 
 def burying(hand: Hand, line: Line, note: Burial) -> Exchange[None]:
     """Write the dead letter and acknowledge the entry, in one step, where this member still owns it."""
     s, message = hand.settings, note.message
-    owner = "" if note.reason == "missing" else s.me
+    owner = "" if note.reason == "missing" or s.ack == "none" else s.me
     args: list[str | bytes] = [s.group, owner, message.id, str(DEAD_LETTERS), *dead_letter(hand, note)]
     letter = yield from ask(line, ran(BURY, (s.topic, s.dead_letters), args, str))
     name = "buried" if letter else "lease_lost"
     hand.settled += bool(letter)
     yield Emit(hand.event(name, message=message, reason=note.reason, error=note.error, ids=[message.id]))
+
+
+def text_of(error: BaseException) -> str:
+    """The error's kind and words; it may be so broken that it has none."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as worse:
+        return f"{type(error).__name__}: (no text: {type(worse).__name__})"
 
 
 def dead_letter(hand: Hand, note: Burial) -> list[bytes]:
@@ -182,7 +190,7 @@ def dead_letter(hand: Hand, note: Burial) -> list[bytes]:
         "dead:consumer": hand.settings.me,
         "dead:deliveries": str(message.deliveries),
         "dead:reason": note.reason,
-        "dead:error": "" if error is None else f"{type(error).__name__}: {error}"[:1000],
+        "dead:error": "" if error is None else text_of(error)[:1000],
         "dead:traceback": trace,
         "dead:topic": hand.settings.topic,
     }

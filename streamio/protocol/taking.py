@@ -17,12 +17,13 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..commands import Taken, count_starts, take
-from ..effects import Emit, Exchange, Now, Rest
+from ..effects import Emit, Exchange, Now
 from ..keys import WAITING
 from .asking import ask
 from .gathering import gather, is_last
 from .groups import is_lost
 from .hand import ORPHAN, Burial, Hand
+from .limiting import is_anything_running
 from .owing import collecting, writing
 from .redriving import for_this_group
 
@@ -75,6 +76,8 @@ def adopting(hand: Hand, page: Taken, known: set[str], orphans: bool) -> Exchang
             hand.bury(message, "poison" if orphan else "failed")
         elif opened(hand, message):
             hand.taken.append(message)
+    if hand.asleep and hand.taken:  # they are to be renewed from now on
+        hand.bell.ring()
 
 
 def opened(hand: Hand, message: Any) -> bool:
@@ -98,8 +101,8 @@ def starting(hand: Hand) -> Exchange[Any]:
         hand.taken.popleft()
         return None
     alone = message.orphan and message.before + 1 >= hand.settings.retry.max_deliveries
-    if alone and hand.running:
-        yield Rest(None)
+    if alone and is_anything_running(hand):
+        hand.alone = True
         return None
     if not message.counted:
         yield from counting(hand, [message] if alone else countable(hand))
