@@ -267,7 +267,9 @@ class ConsumerGroupMember(Membership[C]):
     def close(self) -> Exchange[None]:
         """Stop, settle, give back what is in hand, and close the member's connections.
 
-        A listener in another thread or task is waited for; where one of its handlers calls this, it closes when that handler is through.
+        A listener in another thread or task is waited for; where one of its handlers calls this, it closes when that handler is through. The body
+        of a loop in another thread or task has `grace` seconds to end; after that its entry is not given away, but stays pending under the member's
+        name until its lease ends.
         """
         hand = self._hand
         if hand.state in ("closed", "forked"):
@@ -279,6 +281,8 @@ class ConsumerGroupMember(Membership[C]):
             if self._is_within():
                 return  # called by a handler: the listener closes when that is through
             yield Do(self._wait_idle)
+        elif self._runs_elsewhere() and not hand.quitting:
+            yield Do(lambda: self._wait_idle(hand.settings.grace))
         yield from self._part()
 
     def __enter__(self: ConsumerGroupMember[Blocking]) -> ConsumerGroupMember[Blocking]:

@@ -50,6 +50,7 @@ class Membership(Emitting[C]):
         keeper: Any = keepers.TimerKeeper if self._is_asyncio else keepers.ThreadKeeper
         self._keeper = keeper(self._hand, self._driver)
         self._user = ""  # who has the hand: a loop, a listener, a read; nobody
+        self._listener: Any = None  # the thread or task that had it last
         self._idle = threading.Event()
         self._idle.set()
         self._in_block = self._closing = False
@@ -67,7 +68,7 @@ class Membership(Emitting[C]):
         """The end of the `with` block decides about the messages whose loops were left."""
         hand, self._in_block = self._hand, False
         messages = [*hand.undecided]
-        if hand.current is not None and self._user == "iterating":  # else a handler runs in another thread or task, and decides by itself
+        if hand.current is not None and self._user == "iterating" and not self._runs_elsewhere():  # what runs elsewhere decides by itself
             messages.append(hand.current)
             hand.current = None
         hand.undecided = []
@@ -78,6 +79,7 @@ class Membership(Emitting[C]):
     def _enter(self, loop: Any) -> Exchange[None]:
         """Let this loop have the member; a RuntimeError where another one has it."""
         if loop.begun and self._hand.state not in ("forked", "new"):
+            self._listener = here(self._is_asyncio)  # a loop may go from hand to hand
             return
         self._take_for("iterating")
         try:
@@ -112,7 +114,7 @@ class Membership(Emitting[C]):
         if hand.quitting:
             yield from self._quit()
         elif hand.state not in ("new", "stopped"):
-            if self._user == "iterating" and hand.current is not None:
+            if self._user == "iterating" and hand.current is not None and not self._runs_elsewhere():
                 released(hand, hand.current)
             yield Do(lambda: self._driver.run_on(hand.reading, leaving(hand)))
             yield Do(lambda: self._driver.drop(hand.reading))
@@ -172,12 +174,20 @@ class Membership(Emitting[C]):
         """Whether this is called from inside the listening itself (a handler)."""
         return here(self._is_asyncio) in (self._listener, *self._runner.places)
 
-    def _wait_idle(self) -> Any:
+    def _runs_elsewhere(self) -> bool:
+        """Whether a loop's body has an entry in another thread or task, which has not ended."""
+        where = self._listener
+        if self._user != "iterating" or self._hand.current is None or self._is_within() or where is None:
+            return False
+        return not where.done() if self._is_asyncio else any(thread.ident == where for thread in threading.enumerate())
+
+    def _wait_idle(self, most: float | None = None) -> Any:
         if not self._is_asyncio:
-            return self._idle.wait()
+            return self._idle.wait(most)
 
         async def wait() -> None:
-            while not self._idle.is_set():
+            end = None if most is None else time.monotonic() + most
+            while not self._idle.is_set() and (end is None or time.monotonic() < end):
                 await asyncio.sleep(0.01)
 
         return wait()

@@ -99,3 +99,64 @@ async def test_the_end_of_a_block_decides_nothing_about_an_entry_whose_handler_r
         await leave()
     await asyncio.wait_for(listening[0], 8)
     assert [row[1] for row in w.pending(group)] == ([] if raises else ["~waiting"])
+
+
+async def looping(w: World, member: Any, gate: Gate) -> asyncio.Future[Any]:
+    """A loop in another thread or task, whose body sits at the gate."""
+
+    def consume() -> None:
+        for message in member:
+            gate.sit(message)
+
+    async def consume_asyncio() -> None:
+        async for message in member:
+            await gate.sit_asyncio(message)
+
+    await w.do(member.group.topic.publish("x"))
+    future = w.start(consume_asyncio if w.asyncio else consume)
+    await w.until(lambda: gate.inside)
+    return future
+
+
+@pytest.mark.parametrize("in_a_block", [False, True])
+async def test_closing_lets_the_body_of_a_loop_elsewhere_end_and_acknowledges_its_entry(w: World, in_a_block: bool) -> None:
+    member, gate = w.member(), Gate(w)
+    future = await looping(w, member, gate)
+
+    async def leave() -> None:
+        async with w.block(member):
+            pass
+
+    closing = w.start((lambda: asyncio.run(leave())) if not w.asyncio else leave) if in_a_block else w.start(member.close)
+    await w.until(lambda: member._hand.stopping)
+    assert [row[1] for row in w.pending(member.group)] == [member.id]
+    assert not closing.done()
+    gate.open()
+    await w.until(lambda: closing.done() and future.done())
+    assert (closing.result(), future.result()) == (None, None)
+    assert w.pending(member.group) == []
+    assert (await w.do(member.info())).state == "closed"
+
+
+async def test_closing_waits_for_the_body_of_a_loop_no_longer_than_grace_and_gives_its_entry_to_nobody(w: World) -> None:
+    member, gate = w.member(grace=0.1), Gate(w)
+    future = await looping(w, member, gate)
+    await asyncio.wait_for(w.start(member.close), 5)
+    assert gate.inside
+    assert [row[1:] for row in w.pending(member.group)] == [(member.id, 1)]
+    gate.open()
+    await asyncio.wait_for(future, 5)
+
+
+async def test_closing_does_not_wait_for_a_loop_whose_thread_or_task_has_ended(w: World) -> None:
+    member = w.member()
+    await w.do(member.group.topic.publish("x"))
+    loop = w.loop(member)
+
+    async def first() -> Any:
+        return await w.next(loop)
+
+    await w.start(first if w.asyncio else lambda: next(loop))
+    await w.until(lambda: not [thread for thread in threading.enumerate() if thread.ident == member._listener])
+    await asyncio.wait_for(w.start(member.close), 5)
+    assert [row[1:] for row in w.pending(member.group)] == [("~waiting", 1)]
