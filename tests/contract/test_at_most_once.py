@@ -90,23 +90,6 @@ async def test_a_loop_goes_on_with_what_an_earlier_one_left(w: World) -> None:
 
 
 @REAL
-async def test_what_lies_in_hand_is_handled_after_an_outage(w: World) -> None:
-    group = w.group()
-    member, gate = w.member(group, ack="none", prefetch=10), Gate(w)
-    events = told(member, "lease_lost", "reconnected")
-    member.on("a", gate.handler)
-    ids = await published(w, group)
-    async with w.listening(member):
-        await w.until(lambda: gate.inside)
-        cut_all(w)
-        gate.open()
-        await w.until(lambda: len(gate.left) >= 10)
-        await w.until(lambda: events)
-    assert [message.id for message in gate.left] == ids
-    assert {name for name, _ in events} == {"reconnected"}
-
-
-@REAL
 async def test_after_an_outage_it_leaves_alone_what_waits(w: World) -> None:
     group = w.group(lease=0.4, retry=RetryPolicy(backoff=(0.2, 0.2), jitter=0))
     (entry_id,) = await published(w, group, 1)
@@ -152,7 +135,7 @@ async def test_what_does_not_decode_is_a_dead_letter(w: World) -> None:
     assert [(letter.entry_id, letter.reason) async for letter in w.each(group.dead_letters)] == [(entry_id, "undecodable")]
 
 
-async def test_what_is_buried_by_hand_is_a_dead_letter_and_comes_back_once(w: World) -> None:
+async def test_what_is_buried_by_hand_is_a_dead_letter(w: World) -> None:
     group = w.group()
     member = w.member(group, ack="none")
     events = told(member, "lease_lost", "buried")
