@@ -15,7 +15,7 @@ from .codec import FOR_GROUP
 from .effects import Words
 from .keys import WAITING
 from .reports import ConsumerInfo, PendingEntry
-from .scripts import COUNT_STARTS, HAND_OVER, LEAVE, PARK, PUBLISH_ONCE, REDRIVE, RENEW, SEAT, SKIPPED, TAKE, Script
+from .scripts import COUNT_STARTS, GAP, HAND_OVER, LEAVE, PARK, PUBLISH_ONCE, REDRIVE, RENEW, SEAT, TAKE, Script
 
 R = TypeVar("R")
 Flat = list[str]
@@ -226,9 +226,9 @@ def take(keys: Words, group: str, me: str, source: str, idle: float, start: str,
     return ran(TAKE, keys, args, lambda reply: Taken(reply[0], [(i, f, n, ms / 1000) for i, f, n, ms in reply[1]], list(reply[2]), reply[3]))
 
 
-def skipped(key: str, group: str, begin: bool = False) -> Command[int]:
-    """How many entries left the stream before the group read them, since this was last asked; `begin`: count from here."""
-    return ran(SKIPPED, (key,), (group, "1" if begin else "0"), int)
+def gap(key: str, group: str) -> Command[tuple[int, int, str]]:
+    """Where entries left the stream in front of the group: how many have left it at all, how many the group was given (-1: unknown), its place."""
+    return ran(GAP, (key,), (group,), tuple)
 
 
 def renew(key: str, group: str, me: str, start: str) -> Command[list[str]]:

@@ -156,6 +156,7 @@ class ConsumerGroupMember(Membership[C]):
             return self._driver.run_on(hand.reading, next_message(hand, until))
 
         try:
+            hand.patience = float("inf") if until is None else until
             yield from self._join()
             while len(found) < n:
                 hand.limit = n - len(found)
@@ -165,7 +166,7 @@ class ConsumerGroupMember(Membership[C]):
                 found.append(guarded(message))
                 until = 0.0  # what is there already, without waiting for more
         finally:
-            hand.limit = None
+            hand.limit, hand.patience = None, float("inf")
             self._free()
         return found
 

@@ -12,6 +12,7 @@ from .ids import Duration, published_at, seconds
 from .protocol.holding import Guard
 from .protocol.limiting import Limit
 from .protocol.outcomes import nacked
+from .reports import Event
 
 if TYPE_CHECKING:
     from .protocol.hand import Hand
@@ -55,9 +56,10 @@ class Message:
     claimed       whether it was taken over from a member that went silent, or from an earlier life of this one
     """
 
-    __slots__ = ("_data", "_flat", "_guard", "_hand", "_limit", "_open", "id", "type")
+    __slots__ = ("_data", "_denied", "_flat", "_guard", "_hand", "_limit", "_open", "id", "type")
     _guard: Guard
     _limit: Limit
+    _denied: Event | None  # that its handler asked for another try, or for the dead letters (None)
     deliveries: int = 1
     claimed: bool = False
     orphan: bool = False
@@ -134,18 +136,26 @@ class Message:
 
         def note(hand: Hand) -> bool:
             was_open = self._is_open()
-            nacked(hand, self, None, hand.settings.retry.wait(None, self.deliveries, 0.5) if wait is None else wait)
+            event = nacked(hand, self, None, hand.settings.retry.wait(None, self.deliveries, 0.5) if wait is None else wait)
+            if was_open:
+                self._denied = event
             return was_open
 
         return self._settles(note)
 
     def bury(self, reason: str | Exception = "buried") -> bool:
         """Put the entry into the group's dead letters, with a reason in words or an exception. False where the message was settled before."""
-        if isinstance(reason, Exception):
-            return self._settles(lambda hand: hand.bury(self, "buried", reason))
-        if not isinstance(reason, str):
+        if not isinstance(reason, (str, Exception)):
             raise TypeError(f"reason must be a str or an exception, not {reason!r}")
-        return self._settles(lambda hand: hand.bury(self, reason))
+        why, error = ("buried", reason) if isinstance(reason, Exception) else (reason, None)
+
+        def note(hand: Hand) -> bool:
+            was_first = hand.bury(self, why, error)
+            if was_first:
+                self._denied = None
+            return was_first
+
+        return self._settles(note)
 
     def extend(self) -> bool:
         """Give this delivery its full `handler_timeout` again, and renew all that the member has in hand now. False where it was settled before.

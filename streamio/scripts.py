@@ -255,10 +255,11 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """)
 
-# keys: stream; args: group, '1': only put the count right, the group has just been made or moved
-# -> how many entries left the stream before the group read them, since this was last asked; 0 where the server does not count (before 7.0), or where
-# this user may not look at groups or set one's count
-SKIPPED = Script(
+# keys: stream; args: group
+# -> {entries that left the stream, entries the group was given (-1: unknown), its place}, where entries left in front of that
+# place; else, and where the server does not count (before 7.0) or this user may not look, {0, 0, ''}
+# (The group's count is only looked at: one that is set is wrong after a restart, because XREADGROUP is replayed as XCLAIM ... LASTID.)
+GAP = Script(
     COMMON
     + """
 local key, name = KEYS[1], ARGV[1]
@@ -268,21 +269,17 @@ local function allowed(...)
   return reply
 end
 local stream, groups = allowed('XINFO', 'STREAM', key), allowed('XINFO', 'GROUPS', key)
-if not stream or not groups then return 0 end
+if not stream or not groups then return {0, 0, ''} end
 stream = by_name(stream)
-local added, group = stream['entries-added'], nil
+local added, first, group = stream['entries-added'], stream['first-entry'], nil
 for _, flat in ipairs(groups) do
   local facts = by_name(flat)
   if facts['name'] == name then group = facts end
 end
-if not group or not added then return 0 end
-local last, read, first, through = group['last-delivered-id'], group['entries-read'], stream['first-entry'], nil
-if not read and last == '0-0' then read = 0 end
-if last == stream['last-generated-id'] then through = added
-elseif not first or less(last, first[1]) then through = added - stream['length'] end
-if not through or (ARGV[2] ~= '1' and (not read or through <= read)) then return 0 end
-local done = allowed('XGROUP', 'SETID', key, name, last, 'ENTRIESREAD', through)
-return (ARGV[2] == '1' or not done) and 0 or through - read
+if not group or not added then return {0, 0, ''} end
+local last = group['last-delivered-id']
+if last == stream['last-generated-id'] or (first and not less(last, first[1])) then return {0, 0, ''} end
+return {added - stream['length'], group['entries-read'] or -1, last}
 """
 )
 

@@ -116,11 +116,20 @@ class Runner:
             self.hand.park(message, 0.0, message.before)
 
     def succeeded(self, message: Any, began: float) -> None:
-        """The handlers of one message returned."""
+        """The handlers of one message returned; where they asked for another try or for the dead letters, it did not succeed."""
         hand, lifecycle = self.hand, self.lifecycle
+        if is_denied(message):
+            self.denied(message)
+            return
         succeeded(hand, message)
         if lifecycle.watched:
             lifecycle.tell(hand.event("succeeded", message=message, duration=self.clock() - began))
+
+    def denied(self, message: Any) -> None:
+        """A handler returned, and had asked for another try or for the dead letters (which tells itself)."""
+        self.hand.failures += 1
+        if message._denied is not None:
+            self.lifecycle.tell(message._denied)
 
     def failed(self, message: Any, error: Exception, duration: float) -> None:
         """A handler raised, or left the message out."""
@@ -160,6 +169,11 @@ class Runner:
                 self.failed(message, error, self.clock() - began)
             else:
                 self.succeeded(message, began)
+
+
+def is_denied(message: Any) -> bool:
+    """Whether its handler asked for another try of this message, or for the dead letters."""
+    return hasattr(message, "_denied")
 
 
 def acknowledged(batch: Batch, result: Any) -> set[str] | None:

@@ -15,7 +15,7 @@ from ..protocol.limiting import Limit, ran_out
 from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message
 from .asyncio import Asyncio
-from .running import Runner, acknowledged
+from .running import Runner, acknowledged, is_denied
 from .workers import refuse_generator
 
 
@@ -147,6 +147,9 @@ class Tasks(Runner):
                 try:
                     del message._open
                 except AttributeError:  # the handler settled it
+                    if is_denied(message):
+                        done -= 1
+                        self.denied(message)
                     continue
                 note(message.id)
                 if hand.asleep:
@@ -228,7 +231,7 @@ class Tasks(Runner):
             self.gave_up((message,), limit)
             raise
         over = self.is_over(limit)
-        self.handlers.over(listeners, message.id, not over)
+        self.handlers.over(listeners, message.id, not over and not is_denied(message))
         if not over:
             self.succeeded(message, began)
 

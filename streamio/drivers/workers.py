@@ -17,7 +17,7 @@ from ..protocol.hand import SOON, Hand
 from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message
 from .blocking import Blocking
-from .running import Runner, acknowledged
+from .running import Runner, acknowledged, is_denied
 from .threads import Pool
 
 
@@ -101,6 +101,9 @@ class Workers(Runner):
                 try:
                     del message._open
                 except AttributeError:  # the handler settled it
+                    if is_denied(message):
+                        done -= 1
+                        self.denied(message)
                     continue
                 note(message.id)
                 if hand.asleep:
@@ -183,7 +186,7 @@ class Workers(Runner):
             self.gave_up((message,), limit)
             raise
         over = self.is_over(limit)
-        self.handlers.over(listeners, message.id, not over)
+        self.handlers.over(listeners, message.id, not over and not is_denied(message))
         if not over:
             self.succeeded(message, began)
 

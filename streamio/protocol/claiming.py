@@ -4,12 +4,12 @@
 2. entries of whoever else does not renew: foreign clients that poll and never acknowledge. One page of all that is pending each time;
 3. entries under the member's own name that it does not hold: somebody handed them over;
 4. records of members that are gone and have nothing pending: removed, atomically;
-5. entries that left the stream before the group read them: counted, once for the whole group.
+5. entries that left the stream before the group read them: counted, by one member for the whole group.
 """
 
 from __future__ import annotations
 
-from ..commands import Taken, leave, skipped, take, xinfo_consumers
+from ..commands import Taken, gap, leave, take, xinfo_consumers
 from ..effects import Emit, Exchange
 from ..keys import WAITING
 from ..reports import ConsumerInfo
@@ -29,7 +29,7 @@ def claiming(hand: Hand, now: float) -> Exchange[None]:
     noticing(hand, consumers)
     others = [each for each in consumers if each.name not in (s.me, WAITING)]
     yield from sweeping(hand, [each.name for each in others if not each.pending and each.idle >= 2 * s.lease])
-    yield from missing_out(hand)
+    yield from missing_out(hand, consumers)
     if (yield from claiming_from(hand, [each.name for each in others if each.pending and each.idle >= s.lease])):
         yield from claiming_strangers(hand, sum(each.pending for each in others))
     else:
@@ -50,11 +50,25 @@ def sweeping(hand: Hand, names: list[str]) -> Exchange[None]:
         yield from ask(hand.reading, leave(s.topic, s.group, name))
 
 
-def missing_out(hand: Hand) -> Exchange[None]:
-    """Tell how many entries left the stream unread."""
-    count = yield from ask(hand.reading, skipped(hand.settings.topic, hand.settings.group))
+def missing_out(hand: Hand, consumers: list[ConsumerInfo]) -> Exchange[None]:
+    """Tell how many entries left the stream unread. One member of the group does: the first by name of those that live."""
+    s = hand.settings
+    if any(each.name < s.me and each.idle < s.lease for each in consumers):
+        return
+    count = yield from counting_gap(hand)
     if count:
         yield Emit(hand.event("skipped", count=count))
+
+
+def counting_gap(hand: Hand) -> Exchange[int]:
+    """How many entries left the stream in front of the group, and were not told before."""
+    gone, given, place = yield from ask(hand.reading, gap(hand.settings.topic, hand.settings.group))
+    begins = given < 0
+    if not place or (begins and place != "0-0"):
+        return 0
+    new: int = gone - max(given, 0) - hand.told.get(begins, 0)
+    hand.told[begins] = hand.told.get(begins, 0) + max(new, 0)
+    return max(new, 0)
 
 
 def claiming_from(hand: Hand, silent: list[str]) -> Exchange[bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from ..commands import skipped, xgroup_create, xgroup_destroy, xgroup_setid, xinfo_consumers
+from ..commands import xgroup_create, xgroup_destroy, xgroup_setid, xinfo_consumers
 from ..effects import Exchange, Line
 from ..errors import GroupInUse, SetupError
 from ..keys import WAITING
@@ -19,10 +19,9 @@ def is_lost(error: BaseException) -> bool:
 
 
 def creating(topic: str, group: str, start: str) -> Exchange[bool]:
-    """Whether the group was made now; False where it was there. What was trimmed before it was made is not counted as skipped."""
+    """Whether the group was made now; False where it was there."""
     try:
         yield from call(xgroup_create(topic, group, start))
-        yield from call(skipped(topic, group, begin=True))
     except ResponseError as error:
         if not says(error, "BUSYGROUP"):
             raise
@@ -34,7 +33,6 @@ def creating_on(line: Line, topic: str, group: str, start: str) -> Exchange[bool
     """As `creating`, on a member's own line."""
     try:
         yield from ask(line, xgroup_create(topic, group, start))
-        yield from ask(line, skipped(topic, group, begin=True))
     except ResponseError as error:
         if not says(error, "BUSYGROUP") and not (isinstance(error, OutOfMemoryError) and (yield from is_there(line, topic, group))):
             raise
@@ -82,7 +80,6 @@ def seeking(topic: str, group: str, position: str) -> Exchange[None]:
     """Move the group: it reads next what stands above this id. A SetupError where there is no such group."""
     try:
         yield from call(xgroup_setid(topic, group, position))
-        yield from call(skipped(topic, group, begin=True))
     except ResponseError as error:
         if not is_lost(error):
             raise

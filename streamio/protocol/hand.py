@@ -125,6 +125,7 @@ class Hand:
         for notes in (self.acks, self.notes, self.owed, self.sent, self.flying):
             notes.clear()
         self.current: Any = None
+        self.told: dict[bool, int] = {}  # entries told as skipped, of a group that has read nothing yet, and of one that has
         self.marked = False  # an entry came that was redriven for one group
         self.undecided: list[Any] = []  # whose loops were left in a `with` block
         self.timers: list[float] = []
@@ -146,6 +147,7 @@ class Hand:
         self.number, self.numbered = "", 0  # of the reading line's connection, and for which of its connections
         self.claimed_last = False
         self.limit: int | None = None
+        self.patience = float("inf")  # until when to wait for a place
         self.work_began: float | None = None
         self.work_count = 0
         self.seated = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redis.exceptions import ConnectionError, NoPermissionError, ResponseError
+from redis.exceptions import ConnectionError, NoPermissionError, OutOfMemoryError, ResponseError
 
 from ..commands import Command, leave, unseat, xack
 from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, Write
@@ -11,6 +11,7 @@ from ..keys import WAITING
 from ..scripts import RENEW
 from .announcing import announcing
 from .asking import BROKEN, ask, key_of, lasting, says
+from .claiming import counting_gap
 from .groups import creating_on, is_lost
 from .hand import Hand
 from .owing import collecting, writing
@@ -29,9 +30,11 @@ def joining(hand: Hand) -> Exchange[None]:
     while True:
         try:
             return (yield from entering(hand))
-        except BROKEN as error:
+        except (*BROKEN, OutOfMemoryError) as error:
             hand.forget_owed()
             yield Drop(hand.reading)
+            if hand.stopping:
+                return
             yield from waiting_for(hand, error, began, attempt)
         attempt += 1
 
@@ -42,7 +45,7 @@ def waiting_for(hand: Hand, error: Exception, began: float, attempt: int) -> Exc
     if is_setup(error):
         raise error
     timeout = hand.settings.connect_timeout
-    if now - began >= timeout or hand.stopping:
+    if now - began >= timeout:
         raise ConnectionError(f"no answer within connect_timeout={timeout:g} s: {error}") from error
     chance: float = yield Chance()
     yield Rest(min(backoff(attempt, chance), max(0.0, began + timeout - now)))
@@ -54,6 +57,7 @@ def entering(hand: Hand) -> Exchange[None]:
     yield from checking(hand)
     s = hand.settings
     if (yield from creating_on(hand.reading, s.topic, s.group, s.start)):
+        yield from counting_gap(hand)  # what was trimmed before there was a group is nobody's
         yield Emit(hand.event("group_created", reason="new"))
     yield from placing(hand)
     yield from writing(hand, announcing(hand, (yield Now())))

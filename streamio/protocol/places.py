@@ -41,8 +41,12 @@ def standing_by(hand: Hand) -> Exchange[None]:
     """Wait until there is a place, or the member stops."""
     before, hand.state = hand.state, "standby"
     try:
-        while not hand.stopping and not (yield from trying(hand)):
-            pass
+        while not hand.stopping:
+            now: float = yield Now()
+            if (yield from trying(hand, hand.patience - now)):
+                return
+            if (yield Now()) >= hand.patience:
+                raise GroupFull(hand.settings.topic, hand.settings.group, hand.settings.max or 0)
     finally:
         hand.state = before
 

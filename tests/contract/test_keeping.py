@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamio import RetryPolicy
+from streamio import Abandoned, GroupFull, RetryPolicy
 
 from ..world import World
 from .gates import Gate
@@ -233,3 +233,60 @@ async def test_a_member_that_stops_gives_back_what_has_not_started_while_its_han
         await w.until(lambda: [consumer for _, consumer, _ in w.pending(group)].count("m") == concurrency)
         assert gate.inside == concurrency
         gate.open()
+
+
+@pytest.mark.parametrize("how", ["nack", "bury"])
+@pytest.mark.parametrize("watch", [False, True])
+async def test_a_handler_that_settles_otherwise_has_not_succeeded(w: World, how: str, watch: bool) -> None:
+    group, told, runs = w.group(retry=RetryPolicy(backoff=(0.01, 0.01))), [], []
+    member = w.member(group)
+
+    @member.once("a")
+    def handle(message: Any) -> None:
+        runs.append(message.deliveries)
+        if message.deliveries == 1:
+            message.nack() if how == "nack" else message.bury("no")
+
+    member.on("b", lambda message: message.nack(0) if message.deliveries == 1 else None)
+    for name in ("retrying", "buried", *(("succeeded",) if watch else ())):
+        member.lifecycle.on(name, lambda event: told.append((event.name, event.message.type)))
+    await w.do(group.topic.publish_many([("a", None), ("b", None)]))
+    await w.do(member.drain())
+    if how == "nack":
+        assert runs == [1, 2] and w.pending(group) == []
+    else:
+        assert runs == [1] and member.listeners("a"), "what was put aside did not succeed: the listener waits for one that does"
+    first = ("retrying", "a") if how == "nack" else ("buried", "a")
+    succeeded = [("succeeded", type) for type in (["a", "b"] if how == "nack" else ["b"]) if watch]
+    assert sorted(told) == sorted([first, ("retrying", "b"), *succeeded])
+
+
+async def test_a_stop_ends_the_wait_for_a_server_that_is_away_in_order(w: World) -> None:
+    if w.embedded:
+        pytest.skip("the embedded server is never away")
+    from ..servers import free_port
+
+    away = World(w.colour, free_port())
+    try:
+        for end in ("stop", "abandon"):
+            member = away.member(away.group(name=end), connect_timeout=30)
+            member.on("a", lambda message: None)
+            future = away.start(member.connect_and_listen)
+            await asyncio.sleep(0.3)
+            getattr(member, end)()
+            if end == "stop":
+                assert await asyncio.wait_for(future, 5) is None
+            else:
+                with pytest.raises(Abandoned):
+                    await asyncio.wait_for(future, 5)
+    finally:
+        await away.close()
+
+
+async def test_a_read_of_a_standby_waits_for_a_place_no_longer_than_it_was_told(w: World) -> None:
+    group = w.group(max=1)
+    await w.do(w.member(group, "first").connect())
+    began = time.monotonic()
+    with pytest.raises(GroupFull):
+        await w.do(w.member(group, "second", standby=True).read(1, timeout=0.3))
+    assert 0.2 < time.monotonic() - began < 3

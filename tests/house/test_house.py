@@ -30,8 +30,6 @@ FEW_IN_FUNCTION = 25  # for 95 % of them
 # Exceptions that are dropped, and why that loses nothing.
 DROPPED = {
     ("drivers.asyncio", "asyncio.TimeoutError"): "a rest that nobody ended is over",
-    ("drivers.tasks", "AttributeError"): "the handler settled the message itself",
-    ("drivers.workers", "AttributeError"): "the handler settled the message itself",
     ("items", "StopAsyncIteration"): "the iterable is through",
 }
 # Overridden methods that pyee calls.
