@@ -47,6 +47,8 @@ def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
     now: float = yield Now()
     yield from limiting(hand, now)
     yield from unblocking(hand, hand.side)
+    if hand.quitting:  # nothing else is said to the server any more
+        return SOON
     if is_late(hand, watch, now):
         yield from sending(hand, hand.side)
         watch.noted_at = None
@@ -106,7 +108,7 @@ def renewal_at(hand: Hand, watch: Watch) -> float:
 def is_hoarding(hand: Hand, now: float) -> bool:
     """Whether entries have waited for more than a second behind a running handler, or behind handlers that ran out of their time, so that they are
     better given back; or the member is halted."""
-    if hand.settings.ack == "none" or hand.reading.cut or not (hand.unstarted() or hand.ahead):
+    if hand.settings.ack == "none" or hand.reading.cut or hand.quitting or not (hand.unstarted() or hand.ahead):
         return False
     if is_stuck(hand) or hand.halted:
         return True

@@ -13,6 +13,16 @@ PACKAGE = "streamio"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+def parsed(text: str) -> ast.Module:
+    """The text's syntax tree. CPython 3.11 counts the depth of all threads' parsing together, and says so where one formats a traceback meanwhile."""
+    for _ in range(20):
+        try:
+            return ast.parse(text)
+        except SystemError as error:
+            assert "recursion depth" in str(error)
+    return ast.parse(text)
+
+
 @dataclass(frozen=True)
 class Import:
     """One import. `name` is dotted, relative to the package for our own modules (`protocol.hand`); `ours` tells which it is."""
@@ -35,7 +45,7 @@ class Module:
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree."""
-        return ast.parse(self.text)
+        return parsed(self.text)
 
     @property
     def imports(self) -> list[Import]:

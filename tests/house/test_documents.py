@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from .source import ROOT
+from .source import ROOT, parsed
 
 BLOCK = re.compile(r"^(?:<!-- *(not run|continued) *-->\n+)?```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CLIENT = re.compile(r"\b((?:redis|asyncio)\.Redis)\(\)")
@@ -69,7 +69,7 @@ def run(words: list[str], code: str = "", **environment: str) -> None:
 
 def command(example: Path) -> list[str]:
     """How the example is run."""
-    says = ast.get_docstring(ast.parse(example.read_text())) or ""
+    says = ast.get_docstring(parsed(example.read_text())) or ""
     commands = re.findall(rf"python (examples/{re.escape(example.name)}[^`\n]*)", says)
     return shlex.split(commands[-1]) if commands else [str(example)]
 
