@@ -22,7 +22,7 @@ from redis.retry import Retry
 
 from streamio import PublishUncertain, RetryPolicy
 from streamio.protocol.recovering import backoff
-from streamio.scripts import BURY, LEAVE, PARK, RENEW, SKIPPED, TAKE
+from streamio.scripts import BURY, GAP, LEAVE, PARK, RENEW, TAKE
 
 from ..contract.gates import Failing, Gate
 from ..proxy import Proxy
@@ -75,7 +75,7 @@ async def waiting(members: list[Watched]) -> AsyncIterator[None]:
 def proxy(server: RedisServer) -> Iterator[Proxy]:
     """A proxy before that server, which knows the scripts already."""
     with server.client() as raw:
-        for script in (TAKE, PARK, BURY, RENEW, LEAVE, SKIPPED):
+        for script in (TAKE, PARK, BURY, RENEW, LEAVE, GAP):
             raw.script_load(script.body)
     made = Proxy(server.port)
     yield made
