@@ -309,7 +309,7 @@ async def test_a_right_that_is_taken_from_a_running_member_ends_it_with_one_erro
 
 def commands_of_scripts() -> list[str]:
     """Every command that the scripts of a member call."""
-    bodies = [vars(scripts)[name].body for name in ("TAKE", "RENEW", "PARK", "BURY", "LEAVE", "SEAT", "SKIPPED")]
+    bodies = [vars(scripts)[name].body for name in ("TAKE", "RENEW", "PARK", "BURY", "LEAVE", "SEAT", "GAP", "COUNT_STARTS")]
     return sorted({word.lower() for body in bodies for word in re.findall(r"redis\.call\('(\w+)'", body)})
 
 
