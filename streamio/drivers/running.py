@@ -119,6 +119,7 @@ class Runner:
         """The handlers of one message returned; where they asked for another try or for the dead letters, it did not succeed."""
         hand, lifecycle = self.hand, self.lifecycle
         if is_denied(message):
+            hand.handled += 1
             self.denied(message)
             return
         succeeded(hand, message)
@@ -127,7 +128,6 @@ class Runner:
 
     def denied(self, message: Any) -> None:
         """A handler returned, and had asked for another try or for the dead letters (which tells itself)."""
-        self.hand.failures += 1
         if message._denied is not None:
             self.lifecycle.tell(message._denied)
 

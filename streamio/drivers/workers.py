@@ -102,7 +102,6 @@ class Workers(Runner):
                     del message._open
                 except AttributeError:  # the handler settled it
                     if is_denied(message):
-                        done -= 1
                         self.denied(message)
                     continue
                 note(message.id)

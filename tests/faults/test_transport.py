@@ -481,5 +481,5 @@ async def test_connections_that_break_one_after_the_other_are_not_opened_in_a_ti
         await watched.handles()
     gaps = [later - sooner for sooner, later in zip(proxy.times, proxy.times[1:])]
     assert len(gaps) >= 4
-    assert len([gap for gap in gaps if gap < 0.09]) <= 1  # the side line is opened once, too
+    assert len([gap for gap in gaps if gap < 0.04]) <= 1  # (the first attempt may follow after 0.05 s, and the side line is opened once, too)
     assert watched.told.count("disconnected") == watched.told.count("reconnected")
