@@ -132,7 +132,7 @@ class Hand:
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
         self.blocked = False  # a read was written that waits for news
-        self.ahead = False  # a read was written before the batch in hand is handled; its reply lies unread
+        self.ahead = 0  # reads that were written before the batch in hand is handled; their replies lie unread
         self.down_since: float | None = None
         self.refused_since: float | None = None  # since when the server does not let the member in
         self.back_at = float("-inf")  # when the reading line was last opened again
@@ -245,7 +245,7 @@ class Hand:
     def forget_owed(self) -> None:
         """The reading line is down: what it owed is lost, and acknowledgements in doubt are sent again (XACK twice is harmless)."""
         self.owed.clear()
-        self.ahead = self.blocked = False
+        self.ahead, self.blocked = 0, False
         while self.sent:
             self.put_back(self.sent.popleft())
 

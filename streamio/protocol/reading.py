@@ -3,7 +3,8 @@
 In one turn, in this order, each only where it is due: start a batch, settle, count starts, own entries, waiting entries, claims, read.
 
 * Overlap: behind a full batch that is expected to be over in less than 50 ms, the next read is written before the batch is handled, together
-  with the acknowledgements of the one before. The server fetches while Python handles.
+  with the acknowledgements of the one before. While batches stay full, the read after that is written before its reply is parsed: two reads are
+  owed then, and the server is never without work. It fetches while Python parses and handles.
 * Otherwise: handle, then acknowledgements and a blocking read in one write.
 * A blocking read lasts until the next timer at most, and a third of a lease at most.
 * Flags are looked at after every turn; a read is never cancelled.
@@ -135,7 +136,8 @@ def verifying(hand: Hand, now: float) -> Exchange[None]:
 def fetching(hand: Hand, until: float | None) -> Exchange[None]:
     """Get something into the hand: what is owed, what is due, or news."""
     if hand.owed:
-        yield from collecting(hand)
+        yield from reading_further(hand)
+        yield from collecting(hand, some=True)
         yield from reading_ahead(hand)
         return
     if hand.notes:
@@ -163,15 +165,15 @@ def patience(hand: Hand, now: float, until: float | None) -> float | None:
     return wait if wait > 0 and not hand.halted else None
 
 
-def reading(hand: Hand, block: float | None) -> Exchange[None]:
-    """Write the acknowledgements noted so far and a read for as much as there is room for."""
+def reading(hand: Hand, block: float | None, owed: int = 0) -> Exchange[None]:
+    """Write the acknowledgements noted so far and a read for as much as there is room for, beside what is owed."""
     s = hand.settings
     if block is not None and not hand.reading.blocks:
         yield from waiting(hand, block)
         if hand.fresh:
             return
         block = None
-    count = max(1, hand.prefetch.count(hand.in_hand, lacking(hand))) if hand.limit is None else hand.limit
+    count = max(1, hand.prefetch.count(hand.in_hand + owed, lacking(hand))) if hand.limit is None else hand.limit
     hand.prefetch.asked(count)
     asked_at: float = yield Now()
     words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
@@ -181,18 +183,31 @@ def reading(hand: Hand, block: float | None) -> Exchange[None]:
 
 def reading_ahead(hand: Hand) -> Exchange[None]:
     """Write the next read before the batch in hand is handled, where that batch was full and is expected to be over soon."""
-    if not hand.full or hand.owed or hand.taken or hand.halted or hand.limit is not None:
-        return
+    if hand.full and not hand.owed and not hand.taken and hand.limit is None:
+        yield from reading_behind(hand, len(hand.fresh), 0)
+
+
+def reading_further(hand: Hand) -> Exchange[None]:
+    """Write the read after the one that was written ahead, before that one's reply is received, where the batch before it was full."""
+    if hand.full and hand.ahead == 1 and not hand.notes:
+        yield from reading_behind(hand, hand.prefetch.last, hand.prefetch.last)
+
+
+def reading_behind(hand: Hand, entries: int, owed: int) -> Exchange[None]:
+    """Write a read behind so many entries, `owed` of them still to come, where they are expected to be over soon and nothing else is due."""
     now: float = yield Now()
-    if now < min(hand.poll_at, hand.claim_at) and hand.prefetch.is_quick(len(hand.fresh)) and hand.prefetch.count(hand.in_hand) > 0:
-        yield from reading(hand, None)
-        hand.ahead = True
+    if hand.halted or now >= min(hand.poll_at, hand.claim_at) or not hand.prefetch.is_quick(entries):
+        return
+    if hand.prefetch.count(hand.in_hand + owed) > 0:
+        yield from reading(hand, None, owed)
+        hand.ahead += 1
 
 
 def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
     """A batch of new entries. Their lease began when the read was written, not when the reply came."""
     count, asked_at = asked
-    hand.full = hand.ahead = hand.blocked = False
+    hand.full = hand.blocked = False
+    hand.ahead = max(0, hand.ahead - 1)
     if isinstance(reply, RedisError):
         raise reply
     batch = read_entries(reply)
