@@ -128,11 +128,31 @@ class JSONCodec:
         """The JSON value."""
         for name, value in fields:
             if name == self.field:
-                try:
-                    return json.loads(value)
-                except (ValueError, RecursionError) as error:
-                    raise ValueError(f"field {self.field.decode()!r} is not JSON: {error}") from error
+                return self.loaded(value)
         raise ValueError(f"the entry has no field {self.field.decode()!r}")
+
+    def loaded(self, value: str | bytes) -> Any:
+        """The JSON value of the field."""
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"field {self.field.decode()!r} is not JSON: {error}") from error
+
+
+def pairs_of(words: list[str]) -> list[tuple[bytes, bytes]]:
+    """An entry's words, as they came from the server, as exact pairs."""
+    exact = [word.encode("utf-8", "surrogateescape") for word in words]
+    return list(zip(exact[::2], exact[1::2]))
+
+
+def decoded(codec: Codec, words: list[str]) -> Any:
+    """The data of an entry's words. JSON in plain text is read as it came."""
+    if type(codec) is JSONCodec:
+        names, name = words[::2], codec.field.decode()
+        value = words[2 * names.index(name) + 1] if name in names else ""
+        if value and value.isascii():
+            return codec.loaded(value)
+    return codec.decode(payload_of(pairs_of(words)))
 
 
 def header_pairs(headers: Mapping[str, Any] | None) -> list[tuple[bytes, bytes]]:

@@ -16,6 +16,7 @@ from .protocol.holding import guarded
 from .protocol.limiting import Limit, ended, left, limited
 from .protocol.outcomes import released, succeeded
 from .protocol.reading import giving_back, next_message
+from .protocol.taking import opened
 
 if TYPE_CHECKING:
     from .member import ConsumerGroupMember
@@ -32,6 +33,7 @@ class Loop:
         self.fresh, self.note = self.hand.fresh, self.hand.acks.append
         settings = self.hand.settings
         self.lease, self.plain = settings.lease, settings.ack == "auto" and settings.handler_timeout is None
+        self.sure = settings.codec.cannot_fail  # every payload decodes
         self.limit: Limit | None = None  # the time that the body has
 
     def swiftly(self) -> Any:
@@ -45,9 +47,10 @@ class Loop:
         if not self.fresh or hand.taken or hand.halted or time.monotonic() - hand.renewed_at > self.lease:
             return None
         try:
-            return self.start(self.fresh.popleft())
+            message = self.fresh.popleft()
         except IndexError:  # the keeper gave them back
             return None
+        return self.start(message) if self.sure or opened(hand, message) else None
 
     def settle(self, message: Any) -> None:
         """The message's body is through. (`succeeded`, with the usual case first.)"""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .codec import FOR_GROUP, FlatCodec, Pairs, headers_of, is_reserved, payload_of
+from .codec import FOR_GROUP, FlatCodec, Pairs, decoded, headers_of, is_reserved, pairs_of
 from .ids import Duration, published_at, seconds
 from .protocol.holding import Guard
 from .protocol.limiting import Limit
@@ -94,15 +94,14 @@ class Message:
                 data[name] = next(words)
             data.pop("type", None)
         else:
-            data = self._hand.codec.decode(payload_of(self.fields))
+            data = decoded(self._hand.codec, flat)
         self._data = data
         return data
 
     @property
     def fields(self) -> Pairs:
         """All fields, the type and the headers too, as exact bytes."""
-        words = [word.encode("utf-8", "surrogateescape") for word in self._flat]
-        return list(zip(words[::2], words[1::2]))
+        return pairs_of(self._flat)
 
     @property
     def headers(self) -> Mapping[str, str | bytes]:

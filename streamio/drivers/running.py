@@ -14,6 +14,7 @@ from ..protocol.hand import Hand, closes, no_batch
 from ..protocol.holding import guarded
 from ..protocol.limiting import Limit, ended, left, limited
 from ..protocol.outcomes import failed, succeeded
+from ..protocol.taking import opened
 
 
 class Runner:
@@ -69,7 +70,8 @@ class Runner:
             if (known.get(message.type) or look(message.type)) is not listener:
                 fresh.appendleft(message)
                 return
-            messages.append(message)
+            if opened(hand, message):
+                messages.append(message)
 
     def prepared(self, thing: Any) -> Any:
         """What is to run beside others, `running` from now on; None where the message waits for its batch, or nothing is left of it."""

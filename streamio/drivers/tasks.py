@@ -14,6 +14,7 @@ from ..protocol.hand import SOON, Hand
 from ..protocol.limiting import Limit, ran_out
 from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message
+from ..protocol.taking import opened
 from .asyncio import Asyncio
 from .running import Runner, acknowledged, is_denied
 from .workers import refuse_generator
@@ -110,21 +111,24 @@ class Tasks(Runner):
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
         while fresh and not hand.halted and (now := clock()) - hand.renewed_at <= lease and (not hand.gathered or due_at(hand) > now):
             try:
-                hand.current = fresh.popleft()
+                hand.current = message = fresh.popleft()
             except IndexError:  # the keeper gave them back
                 return
-            await self.handle(hand.current)
+            if opened(hand, message):
+                await self.handle(message)
 
     async def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        callers, note, done = self.handlers.table, hand.acks.append, 0
+        callers, note, done, sure = self.handlers.table, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
             while fresh and not hand.halted and (began := clock()) - hand.renewed_at <= lease:
                 try:
                     hand.current = message = fresh.popleft()
                 except IndexError:  # the keeper gave them back
                     return
+                if not (sure or opened(hand, message)):
+                    continue
                 call = callers.get(message.type) or self.handlers.caller_of(message.type)
                 if call is None:
                     await self.handle(message)

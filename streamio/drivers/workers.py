@@ -16,6 +16,7 @@ from ..protocol.gathering import Batch, due_at, each_of
 from ..protocol.hand import SOON, Hand
 from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message
+from ..protocol.taking import opened
 from .blocking import Blocking
 from .running import Runner, acknowledged, is_denied
 from .threads import Pool
@@ -66,21 +67,24 @@ class Workers(Runner):
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
         while fresh and not hand.halted and (now := clock()) - hand.renewed_at <= lease and (not hand.gathered or due_at(hand) > now):
             try:
-                hand.current = fresh.popleft()
+                hand.current = message = fresh.popleft()
             except IndexError:  # the keeper gave them back
                 return
-            self.handle(hand.current)
+            if opened(hand, message):
+                self.handle(message)
 
     def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        callers, note, done = self.handlers.table, hand.acks.append, 0
+        callers, note, done, sure = self.handlers.table, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
             while fresh and not hand.halted and (began := clock()) - hand.renewed_at <= lease:
                 try:
                     hand.current = message = fresh.popleft()
                 except IndexError:  # the keeper gave them back
                     return
+                if not (sure or opened(hand, message)):
+                    continue
                 call = callers.get(message.type) or self.handlers.caller_of(message.type)
                 if call is None:
                     self.handle(message)

@@ -105,7 +105,11 @@ def picking(hand: Hand) -> Exchange[Any]:
     hand.alone = False
     if hand.taken:
         return (yield from starting(hand))
-    return hand.fresh.popleft() if hand.fresh else None
+    while hand.fresh:
+        message = hand.fresh.popleft()
+        if opened(hand, message):
+            return message
+    return None
 
 
 def beginning(hand: Hand) -> Exchange[Any]:
@@ -222,8 +226,6 @@ def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
     if hand.marked:
         hand.marked = False
         messages = [make(entry_id, flat, hand) for entry_id, flat in for_this_group(hand, batch)]
-    if not hand.settings.codec.cannot_fail:
-        messages = [message for message in messages if opened(hand, message)]
     hand.fresh.extend(messages)
     hand.full = len(batch) == count
     hand.prefetch.weighed(max(sum(map(len, batch[0][1])), sum(map(len, batch[-1][1]))))
