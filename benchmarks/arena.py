@@ -38,8 +38,10 @@ class Arena(AbstractContextManager["Arena"]):
     def fill(self, entries: int, payload: str = "fields") -> None:
         """Let the stream hold so many entries, and a group that has read none of them."""
         if self.filled != (payload, entries):
-            self.raw.delete(KEY)
-            self.add(entries, payload)
+            filled = f"filled:{payload}:{entries}"
+            if not self.raw.exists(filled):
+                self.add(entries, payload, filled)
+            self.raw.copy(filled, KEY, replace=True)
             self.filled = (payload, entries)
         self.raw.xgroup_destroy(KEY, GROUP)
         self.raw.xgroup_create(KEY, GROUP, id="0")
@@ -55,7 +57,7 @@ class Arena(AbstractContextManager["Arena"]):
 
     def run(self, participant: Participant, entries: int, payload: str) -> Run:
         """One run in a process of its own, on a group of its own. An error where not everything was read and acknowledged."""
-        self.fill(entries, payload)
+        self.fill(entries, participant.wire or payload)
         words = [sys.executable, "-m", "benchmarks.participant", participant.name]
         words += ["--port", str(self.port), "--entries", str(entries), "--payload", payload]
         measured, server = self.metered(lambda: subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT))

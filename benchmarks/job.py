@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .wires import WIRES
+
 KEY, GROUP, CONSUMER = "benchmark", "workers", "one"
 
 ORDER = {"customer": "alice", "amount": "49.50"}
@@ -14,9 +16,10 @@ LINES = [{"sku": f"sku-{n:05}", "title": "a thing that somebody ordered", "piece
 
 
 def fields_of(payload: str, n: int) -> dict[str, Any]:
-    """The fields of entry `n`: four short ones, or a type and 1 KB of JSON."""
-    if payload == "fields":
-        return {"type": "order.placed", "order_id": f"o-{n}", **ORDER}
+    """The fields of entry `n`: four short ones, or a type and 1 KB of JSON; or the four as another library wraps them."""
+    if payload == "fields" or payload in WIRES:
+        fields = {"type": "order.placed", "order_id": f"o-{n}", **ORDER}
+        return WIRES[payload](fields, n) if payload in WIRES else fields
     return {"type": "order.placed", "data": json.dumps({"order_id": f"o-{n}", **ORDER, "lines": LINES}, separators=(",", ":"))}
 
 
