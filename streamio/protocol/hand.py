@@ -132,6 +132,7 @@ class Hand:
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
         self.blocked = False  # a read was written that waits for news
+        self.called = False  # something waits under the parking consumer and is due: a read that blocks is to end
         self.ahead = 0  # reads that were written before the batch in hand is handled; their replies lie unread
         self.down_since: float | None = None
         self.refused_since: float | None = None  # since when the server does not let the member in
@@ -245,7 +246,7 @@ class Hand:
     def forget_owed(self) -> None:
         """The reading line is down: what it owed is lost, and acknowledgements in doubt are sent again (XACK twice is harmless)."""
         self.owed.clear()
-        self.ahead, self.blocked = 0, False
+        self.ahead, self.blocked, self.called = 0, False, False
         while self.sent:
             self.put_back(self.sent.popleft())
 

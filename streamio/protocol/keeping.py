@@ -17,7 +17,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..effects import Exchange, Now
-from .announcing import unblocking
+from .announcing import is_wasted, unblocking
 from .gathering import due_at
 from .groups import is_lost
 from .hand import SOON, Hand
@@ -141,7 +141,7 @@ def rest(hand: Hand, watch: Watch, now: float) -> float | None:
         ends.append(renewal_at(hand, watch))
     if hand.seated or hand.long:
         ends.append(watch.kept_at + hand.settings.lease / 3)
-    if hand.halted and hand.blocked:
+    if is_wasted(hand):
         ends.append(now + SOON)
     if hand.unstarted() or hand.ahead:
         ends += letting_go_at(hand, now)

@@ -12,6 +12,7 @@ In one turn, in this order, each only where it is due: start a batch, settle, co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
@@ -19,7 +20,7 @@ from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import Drop, Exchange, Now, Rest
 from ..errors import SetupError
-from .announcing import announcing
+from .announcing import announcing, looking_along, looks_along
 from .asking import BROKEN, ask, passes
 from .claiming import claiming
 from .gathering import batches, due_at, emptied, hurried, lacking
@@ -27,7 +28,7 @@ from .groups import is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
 from .limiting import is_anything_running
-from .owing import collecting, writing
+from .owing import Row, collecting, writing
 from .places import keeping_place, trying
 from .recovering import is_final, losing_line, recovering, regrouping
 from .redriving import for_this_group
@@ -149,14 +150,15 @@ def fetching(hand: Hand, until: float | None) -> Exchange[None]:
     now: float = yield Now()
     if hand.own is not None:
         yield from taking_own(hand)
-    elif now >= hand.poll_at:
+    elif now >= hand.poll_at and not looks_along(hand, now):
         yield from taking_due(hand, now)
     elif now >= hand.claim_at and not hand.claimed_last:
         hand.claimed_last = True
         yield from claiming(hand, now)
     else:
         hand.claimed_last = False
-        yield from reading(hand, patience(hand, now, until))
+        looks = looking_along(hand, now)
+        yield from reading(hand, patience(hand, now, until), looks)
         yield from collecting(hand)
         yield from reading_ahead(hand)
 
@@ -169,8 +171,8 @@ def patience(hand: Hand, now: float, until: float | None) -> float | None:
     return wait if wait > 0 and not hand.halted else None
 
 
-def reading(hand: Hand, block: float | None, owed: int = 0) -> Exchange[None]:
-    """Write the acknowledgements noted so far and a read for as much as there is room for, beside what is owed."""
+def reading(hand: Hand, block: float | None, rows: Sequence[Row] = (), owed: int = 0) -> Exchange[None]:
+    """Write the acknowledgements noted so far, `rows`, and a read for as much as there is room for beside what is `owed`."""
     s = hand.settings
     if block is not None and not hand.reading.blocks:
         yield from waiting(hand, block)
@@ -182,7 +184,7 @@ def reading(hand: Hand, block: float | None, owed: int = 0) -> Exchange[None]:
     asked_at: float = yield Now()
     words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
     hand.blocked = block is not None
-    yield from writing(hand, [*announcing(hand, asked_at), (words, arrived, (count, asked_at))])
+    yield from writing(hand, [*announcing(hand, asked_at), *rows, (words, arrived, (count, asked_at))])
 
 
 def reading_ahead(hand: Hand) -> Exchange[None]:
@@ -203,7 +205,7 @@ def reading_behind(hand: Hand, entries: int, owed: int) -> Exchange[None]:
     if hand.halted or now >= min(hand.poll_at, hand.claim_at) or not hand.prefetch.is_quick(entries):
         return
     if hand.prefetch.count(hand.in_hand + owed) > 0:
-        yield from reading(hand, None, owed)
+        yield from reading(hand, None, owed=owed)
         hand.ahead += 1
 
 

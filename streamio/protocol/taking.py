@@ -43,7 +43,7 @@ def taking_own(hand: Hand) -> Exchange[None]:
 def taking_due(hand: Hand, now: float) -> Exchange[None]:
     """What waits under the parking consumer and is due, as much as there is room for."""
     s = hand.settings
-    count = room(hand)
+    hand.called, count = False, room(hand)
     hand.timers = [due for due in hand.timers if due > now]
     page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, WAITING, s.lease, "-", count))
     now = yield Now()  # not from when it was asked: where a reply takes as long as `block`, nothing new would ever be read
