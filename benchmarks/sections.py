@@ -10,10 +10,11 @@ Cell = str | float | int
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured. `scale` shrinks the numbers of entries, for a quick look."""
+    """How much is measured. `scale` shrinks the numbers of entries, for a quick look; without `peers` other libraries are left out."""
 
     rounds: int = 5
     scale: float = 1.0
+    peers: bool = True
 
     def entries(self, full: int) -> int:
         """So many entries at full scale."""

@@ -21,8 +21,6 @@ READ = """
 return #redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', ARGV[3], 'STREAMS', KEYS[1], '>')[1][2]
 """
 
-INNER = {"xpending", "xclaim", "xinfo|groups", "xinfo|stream", "xrange"}  # what members call in scripts only: counted twice, there and as the script
-
 
 def add(raw: Any, entries: int, key: str = KEY) -> list[str]:
     """Add entries of four short fields, thousands in one script; the last id of each ten thousand."""
@@ -57,9 +55,9 @@ def is_done(raw: Any, key: str = KEY) -> bool:
 
 
 def commands(raw: Any) -> dict[str, dict[str, float]]:
-    """Calls and microseconds by command, since the last reset; a script's own calls are in its time, not beside it."""
+    """Calls and microseconds by command, since the last reset. What a script calls is beside it, too, and in its time."""
     found = {name.removeprefix("cmdstat_"): facts for name, facts in raw.info("commandstats").items()}
-    return {name: facts for name, facts in found.items() if name not in {*INNER, "info", "config|resetstat"}}
+    return {name: facts for name, facts in found.items() if name not in {"info", "config|resetstat"}}
 
 
 def spent(raw: Any, *names: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .arena import Arena
 from .job import Run
-from .participants import PARTICIPANTS, RECIPE, YARDSTICK, Participant
+from .participants import FASTSTREAM, PARTICIPANTS, RECIPE, YARDSTICK, Participant
 from .sections import Cell, Effort, Section, Table
 
 ENTRIES = {"fields": 200_000, "json": 50_000}
@@ -18,8 +18,9 @@ def measure(arena: Arena, effort: Effort) -> Section:
     """Throughput with both payloads."""
     tables: list[Table] = []
     figures: dict[str, float] = {}
+    participants = [each for each in PARTICIPANTS if effort.peers or each.kind != "peer"]
     for payload in ENTRIES:
-        runs = alternating(arena, effort, payload)
+        runs = alternating(arena, effort, payload, participants)
         tables.append(table(runs, payload))
         figures |= figures_of(runs, payload)
     return Section(tables, figures)
@@ -92,4 +93,6 @@ def figures_of(found: dict[str, Runs], payload: str) -> dict[str, float]:
         figures[f"{payload}: {name}: against by hand"] = runs.against(found[YARDSTICK[colour]])
         if RECIPE[colour] in found:
             figures[f"{payload}: {name}: against the recipe"] = runs.against(found[RECIPE[colour]])
+        if FASTSTREAM in found and runs.participant.kind == "ours":
+            figures[f"{payload}: {name}: against FastStream's best per message"] = runs.against(found[FASTSTREAM])
     return figures

@@ -13,7 +13,7 @@ PEERS = {"peers_faststream": "faststream", "peers_walrus": "walrus", "peers_core
 
 @dataclass(frozen=True)
 class Participant:
-    """`place` is `module:function` here. A round consumes `share` of the entries, where it is slow; they are of `wire`, where only that is understood."""
+    """`place` is `module:function` here. A round consumes `share` of the entries, where it is slow; of `wire`, where it understands only that."""
 
     name: str
     colour: str
@@ -42,7 +42,7 @@ class Participant:
 
 BOTH = ("fields", "json")
 YARDSTICK = {"blocking": "by hand, COUNT 1000, one XACK per batch", "asyncio": "by hand in asyncio, COUNT 1000, one XACK per batch"}
-FASTSTREAM = "FastStream, no log, no types, max_records=1000"  # its best with a handler for each message
+FASTSTREAM = "FastStream, max_records=1000, no log"  # its best with a handler for each message
 RECIPE = {"blocking": "the recipe: COUNT 10, XACK each", "asyncio": "the recipe in asyncio: COUNT 10, XACK each"}
 
 PARTICIPANTS = [
@@ -60,14 +60,14 @@ PARTICIPANTS = [
     Participant("streamio: async for message in member", "asyncio", "ours:loop_asyncio", payloads=BOTH),
     Participant("walrus, COUNT 100, XACK each", "blocking", "peers_walrus:each", 0.1),
     Participant("walrus, COUNT 1000, one XACK per batch", "blocking", "peers_walrus:batches"),
-    Participant("FastStream, default: a log of each message", "asyncio", "peers_faststream:default", 0.02),
+    Participant("FastStream, default (logs each message)", "asyncio", "peers_faststream:default", 0.02),
     Participant(FASTSTREAM, "asyncio", "peers_faststream:thousand", 0.02, wire="faststream"),
-    Participant("FastStream, the same with 10 workers", "asyncio", "peers_faststream:workers", 0.02, wire="faststream"),
-    Participant("FastStream, the same with batch=True", "asyncio", "peers_faststream:batch", 0.4),
-    Participant("coredis GroupConsumer, default: no buffer, XACK each", "asyncio", "peers_coredis:default", 0.02),
+    Participant("FastStream, 10 workers, no log", "asyncio", "peers_faststream:workers", 0.02, wire="faststream"),
+    Participant("FastStream, batch=True, no log", "asyncio", "peers_faststream:batch", 0.4),
+    Participant("coredis GroupConsumer, default (COUNT 1), XACK each", "asyncio", "peers_coredis:default", 0.02),
     Participant("coredis GroupConsumer, buffer 1000, XACK each", "asyncio", "peers_coredis:each", 0.02),
     Participant("coredis GroupConsumer, buffer 1000, one XACK per 1000", "asyncio", "peers_coredis:batches", 0.4),
-    Participant("taskiq-redis, the worker with its defaults", "asyncio", "peers_taskiq:worker", 0.02, wire="taskiq"),
+    Participant("taskiq-redis, its worker, default", "asyncio", "peers_taskiq:worker", 0.02, wire="taskiq"),
     Participant("taskiq-redis, listen and ack, xread_count=1000", "asyncio", "peers_taskiq:listen", 0.02, wire="taskiq"),
 ]
 BY_NAME = {participant.name: participant for participant in PARTICIPANTS}
