@@ -12,6 +12,11 @@ from .sections import Cell, Effort, Section, Table
 
 ENTRIES = {"fields": 200_000, "json": 50_000}
 TITLES = {"fields": "Four short fields", "json": "1 KB of JSON"}
+PEERS = (
+    "Other libraries as they come and in the best setting found. FastStream and taskiq-redis read the four fields in their own wrapping, "
+    'FastStream\'s batches plain, where it is faster; its "no log" is logger=None, apply_types=False. '
+    "walrus and coredis give bytes, the loops by hand str."
+)
 
 
 def measure(arena: Arena, effort: Effort) -> Section:
@@ -79,7 +84,8 @@ def table(found: dict[str, Runs], payload: str) -> Table:
     for name, runs in found.items():
         hand = found[YARDSTICK[runs.participant.colour]]
         rows.append([name, runs.speed, f"{runs.against(hand):.2f} ×", f"{runs.cpu:.1f}", f"{runs.server:.2f}", f"{runs.wall_share:.2f}"])
-    return Table(TITLES[payload], columns, rows)
+    peers = any(runs.participant.kind == "peer" for runs in found.values())
+    return Table(TITLES[payload], columns, rows, PEERS if peers else "")
 
 
 def figures_of(found: dict[str, Runs], payload: str) -> dict[str, float]:
