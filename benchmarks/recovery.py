@@ -34,9 +34,7 @@ def measure(arena: Arena, effort: Effort) -> Section:
         rows.append([f"{entries:,}", *(middle[fact] for fact in SHOWN)])
         figures |= {f"{name} left: {fact}": value for fact, value in middle.items()}
     figures["very many left against many: µs each"] = figures["very many left: µs each"] / figures["many left: µs each"]
-    note = (
-        f"From when they may be taken until all are acknowledged. {RATE:.0f} new ones/s meanwhile. Lease {LEASE} s, a look each {CLAIM_INTERVAL} s."
-    )
+    note = f"From when they may be taken until all are acknowledged. {RATE:.0f} new/s meanwhile. Lease {LEASE} s, a look each {CLAIM_INTERVAL} s."
     tables = [Table("A dead member's entries, handled by a living one", ["entries left", *SHOWN], rows, note)]
     beside, more = beside_living(arena, effort)
     arena.raw.delete(KEY)
