@@ -137,7 +137,7 @@ async def test_what_was_trimmed_while_a_member_listens_is_told_where_it_looks_be
     member.on("a", lambda message: handled.append(message.id) and None)
     seen = watched(member, "skipped")
     async with w.listening(member):
-        await w.until(lambda: member._hand.state == "listening")
+        await w.until(lambda: member._hand.blocked)
         member.pause()
         await w.until(lambda: not member._hand.blocked)
         for n in range(10):
