@@ -54,6 +54,8 @@ def run(arena: Arena, publisher: str, entries: int, name: str) -> Outcome:
     try:
         apart.run(publisher, job)
     except BaseException:
+        if reader.poll() is not None:
+            apart.ended(reader, place)  # raises what the reader failed with
         reader.kill()
         raise
     outcome = apart.ended(reader, place)

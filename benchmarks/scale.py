@@ -43,11 +43,9 @@ def backlogs(arena: Arena, effort: Effort) -> Section:
     arena.raw.delete(KEY)
     starts = {most: "0"} | marks(arena, most, sizes)
     walls: dict[tuple[int, str], list[float]] = {(size, name): [] for size in sizes for name in (HAND, OURS)}
-    for number in range(min(effort.rounds, ROUNDS) + 1):
+    for _ in range(min(effort.rounds, ROUNDS)):
         for size, name in walls:
-            wall = one_job(arena, name, size, starts[size])
-            if number:
-                walls[size, name].append(wall)
+            walls[size, name].append(one_job(arena, name, size, starts[size]))
     return backlogs_section(sizes, walls)
 
 
@@ -127,7 +125,7 @@ def teams(arena: Arena, effort: Effort) -> Section:
     """One, two and four members in processes of their own over one backlog, in turn with as many loops by hand."""
     entries = effort.entries(SHARED)
     speeds: dict[tuple[int, str], list[float]] = {(size, role): [] for size in TEAMS for role in ("sharing:by_hand", "sharing:on")}
-    for _ in range(effort.rounds):
+    for _ in range(min(effort.rounds, ROUNDS)):
         for size, role in speeds:
             speeds[size, role].append(entries / together(arena, size, role, entries))
     rows: list[list[Cell]] = []

@@ -48,7 +48,7 @@ def numbered(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
 
 def looks_along(hand: Hand, now: float) -> bool:
     """Whether a look at what waits and is due may go along with a read that blocks: nothing came lately, and that read could be ended."""
-    return hand.dry and not hand.called and hand.reading.blocks and bool(hand.number) and not any(due <= now for due in hand.timers)
+    return hand.dry and not hand.called and hand.reading.blocks and bool(hand.number) and not (hand.timers and hand.timers[0] <= now)
 
 
 def looking_along(hand: Hand, now: float) -> list[Row]:

@@ -128,7 +128,7 @@ class Hand:
         self.told: dict[bool, int] = {}  # entries told as skipped, of a group that has read nothing yet, and of one that has
         self.marked = False  # an entry came that was redriven for one group
         self.undecided: list[Any] = []  # whose loops were left in a `with` block
-        self.timers: list[float] = []
+        self.timers: list[float] = []  # a heap: when to look at the waiting entries again
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
         self.blocked = False  # a read was written that waits for news

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
+from heapq import heappush
 
 from redis.exceptions import ResponseError
 
@@ -140,8 +141,7 @@ def remember(hand: Hand, note: Parking, now: float) -> None:
     if not note.wanted:
         return
     due = now + note.delay + (SLACK if note.delay else 0.0)
-    hand.timers.append(due)
-    hand.timers.sort()
+    heappush(hand.timers, due)
     hand.poll_at = min(hand.poll_at, due)
     if note.delay > hand.settings.lease:
         hand.long[note.id] = (due, note.deliveries)

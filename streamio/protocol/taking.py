@@ -12,6 +12,7 @@ The counting rules (a first read counts one, on the server):
 
 from __future__ import annotations
 
+from heapq import heappop
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -28,6 +29,7 @@ from .owing import collecting, writing
 from .redriving import for_this_group
 
 PAGE = 100
+SPARE = 0.05  # seconds at most between two looks at what waits, where a look takes long because much waits
 MINE, NOT_MINE, GONE = 1, 0, -1  # what COUNT_STARTS says of an entry
 
 
@@ -44,10 +46,12 @@ def taking_due(hand: Hand, now: float) -> Exchange[None]:
     """What waits under the parking consumer and is due, as much as there is room for."""
     s = hand.settings
     hand.called, count = False, room(hand)
-    hand.timers = [due for due in hand.timers if due > now]
+    while hand.timers and hand.timers[0] <= now:
+        heappop(hand.timers)
     page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, WAITING, s.lease, "-", count))
-    now = yield Now()  # not from when it was asked: where a reply takes as long as `block`, nothing new would ever be read
-    hand.poll_at = now if page.seen == count else min([now + s.block, *hand.timers[:1]])
+    asked, now = now, (yield Now())  # not from when it was asked: where a reply takes as long as `block`, nothing new would ever be read
+    again = max(min([now + s.block, *hand.timers[:1]]), now + min(SPARE, 10 * (now - asked)))
+    hand.poll_at = now if page.seen == count else again
     yield from adopting(hand, page, set(), orphans=False)
 
 
