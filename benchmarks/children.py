@@ -42,15 +42,9 @@ class Child:
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
 
-    def told(self, word: str = "") -> dict[str, Any]:
-        """What it answers."""
-        self.say(word)
-        answer: dict[str, Any] = json.loads(self.line())
-        return answer
-
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Any:
         """Its report, when it ends by itself."""
-        report: dict[str, Any] = json.loads(self.line())
+        report = json.loads(self.line())
         if code := self.process.wait(LIMIT):
             raise RuntimeError(f"{self.place} failed with {code}")
         return report
@@ -82,7 +76,7 @@ class Children(list[Child]):
         for child in self:
             child.say("go")
 
-    def reports(self) -> list[dict[str, Any]]:
+    def reports(self) -> list[Any]:
         """Tell all to stop; what they report."""
         for child in self:
             child.say("stop")

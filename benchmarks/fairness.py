@@ -39,7 +39,7 @@ def shares(arena: Arena, effort: Effort) -> Section:
     """What each of four members gets of few entries."""
     runs = [shared(arena) for _ in range(effort.rounds)]
     even = FEW / MEMBERS
-    slowest, wall = (statistics.median(run[i] for run in runs) for i in (0, 1))
+    slowest, wall = statistics.median(run[0] for run in runs), statistics.median(run[1] for run in runs)
     rows: list[list[Cell]] = [[f"{number + 1}", *run[2], f"{run[0] / even:.2f}", run[1]] for number, run in enumerate(runs)]
     columns = ["round", *WHO, "least, of even", "s in all"]
     note = f"{FEW} entries waiting, handlers of {SLOW * 1000:.0f} ms, a process for each member; at best {even * SLOW:.1f} s."

@@ -96,7 +96,8 @@ def taken_over(arena: Arena, heir: Child, may: float, last: str) -> float:
 def stopped(heir: Child) -> dict[str, Any]:
     """Stop it; its report."""
     heir.say("stop")
-    return heir.report()
+    report: dict[str, Any] = heir.report()
+    return report
 
 
 def checked(heir: dict[str, Any], entries: int) -> None:
@@ -147,7 +148,7 @@ def once_beside(arena: Arena, entries: int, living: int) -> tuple[float, float, 
     fresh(arena.raw, living + entries)
     renewer = Child("recovering:renew", port=arena.port, name="living", entries=living, lease=LIVING_LEASE)
     with Children([heir_of(arena, LIVING_LEASE), renewer]) as children:
-        may, last = left(arena, Children(reversed(children)), entries, LIVING_LEASE)
+        may, last = left(arena, Children(children[::-1]), entries, LIVING_LEASE)
         server = taken_over(arena, children[0], may, last)
         took = time.monotonic() - may
         arena.raw.config_resetstat()

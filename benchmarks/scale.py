@@ -152,7 +152,8 @@ def together(arena: Arena, size: int, role: str, entries: int) -> float:
         until_done(arena)
         reports = children.reports()
     checked_once(reports, entries)
-    return max(report["last"] for report in reports) - began
+    last: float = max(report["last"] for report in reports)
+    return last - began
 
 
 def until_done(arena: Arena, limit: float = 60) -> None:

@@ -17,7 +17,6 @@ def on(port: int, name: str, seconds: float = 0.0, numbers: bool = True) -> dict
     seen: list[str] = []
     last = 0.0
 
-    @member.on("order.placed")
     def handle(message: Any) -> None:
         nonlocal last
         if seconds:
@@ -25,6 +24,7 @@ def on(port: int, name: str, seconds: float = 0.0, numbers: bool = True) -> dict
         seen.append(message.data["order_id"])
         last = time.monotonic()
 
+    member.on("order.placed", handle)
     member.connect()
     ready()
     when_told(member.stop)
