@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 Pairs = Sequence[tuple[bytes, bytes]]
@@ -67,6 +68,17 @@ def is_reserved(name: bytes) -> bool:
     return name == TYPE or name in TRACE or name.startswith(HEADER)
 
 
+@lru_cache(maxsize=1024)
+def field_name(name: object) -> bytes:
+    """A field's name as bytes; an error where it is none, or has a meaning of its own."""
+    if not isinstance(name, (str, bytes)):
+        raise TypeError(f"field names must be str, not {name!r}")
+    key = encoded(name, name)
+    if is_reserved(key):
+        raise ValueError(f"field {name!r} cannot be used in data: it is the place of the entry's type or of a header")
+    return key
+
+
 def checked_codec(codec: Any) -> Codec:
     """The codec (None: `FlatCodec`), or a TypeError where it is none; a class is none, its instance may be."""
     if codec is None:
@@ -91,12 +103,8 @@ class FlatCodec:
             raise TypeError(f"data must be a mapping of fields to values, not {type(data).__name__}; for other payloads use codec=JSONCodec()")
         found = []
         for name, value in data.items():
-            if not isinstance(name, (str, bytes)):
-                raise TypeError(f"field names must be str, not {name!r}")
-            key = encoded(name, name)
-            if is_reserved(key):
-                raise ValueError(f"field {name!r} cannot be used in data: it is the place of the entry's type or of a header")
-            found.append((key, encoded(value, name)))
+            plain = type(value) is str and value.isascii()
+            found.append((field_name(name), value.encode() if plain else encoded(value, name)))
         return found
 
     def decode(self, fields: Pairs) -> dict[str | bytes, str | bytes]:

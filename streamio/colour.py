@@ -11,7 +11,7 @@ import functools
 import opcode
 import sys
 from collections.abc import Callable, Coroutine
-from types import FrameType
+from types import FrameType, MethodType
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from .effects import Exchange
@@ -48,6 +48,18 @@ class operation(Generic[P, R]):
         gives = str(exchange.__annotations__.get("return", ""))
         exchange.__annotations__["return"] = gives.removeprefix("Exchange[").removesuffix("]")  # what help() and signature() tell
 
+        @functools.wraps(exchange)
+        def blocking(obj: Any, *args: Any, **kwargs: Any) -> Any:
+            if is_awaited(sys._getframe(1)):
+                wrong(obj, f"await ….{self.name}()", f"….{self.name}()")
+            return obj._driver.run(exchange(obj, *args, **kwargs))
+
+        @functools.wraps(exchange)
+        async def awaited(obj: Any, *args: Any, **kwargs: Any) -> Any:
+            return await obj._driver.run(exchange(obj, *args, **kwargs))
+
+        self.blocking, self.awaited = blocking, awaited
+
     def __set_name__(self, owner: Any, name: str) -> None:
         self.name = name
 
@@ -58,20 +70,7 @@ class operation(Generic[P, R]):
     def __get__(self, obj: Any, owner: Any = None) -> Any:
         if obj is None:
             return self.exchange
-        driver, exchange = obj._driver, self.exchange
-        if driver.asyncio:
-
-            async def awaited(*args: Any, **kwargs: Any) -> Any:
-                return await driver.run(exchange(obj, *args, **kwargs))
-
-            return functools.wraps(exchange.__get__(obj))(awaited)
-
-        def blocking(*args: Any, **kwargs: Any) -> Any:
-            if is_awaited(sys._getframe(1)):
-                wrong(obj, f"await ….{self.name}()", f"….{self.name}()")
-            return driver.run(exchange(obj, *args, **kwargs))
-
-        return functools.wraps(exchange.__get__(obj))(blocking)
+        return MethodType(self.awaited if obj._driver.asyncio else self.blocking, obj)
 
 
 def wrong(obj: Any, used: str, right: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""How much to read at a time.
+"""How much to read at a time: as little as keeps the handlers at work.
 
 `prefetch="auto"` starts at one entry, at most doubles from batch to batch, and aims at 100 ms of work over all free slots; it falls
 back at once when an entry takes longer, because the last time counts as much as the mean. A number is the user's own upper bound on
@@ -7,7 +7,9 @@ what lies in hand beside the running entries.
 
 from __future__ import annotations
 
-MOST = 1000  # entries in hand, the batch that is read ahead included
+MOST = 1000  # entries in hand, what is read ahead included
+READ = 200  # entries in one read: three objects each, so that they are gone before CPython's collector (at 700 of them, 3.11) looks at them
+SLOW = 0.002  # seconds to wait for the reply to a read ahead: the server is far away, and larger reads are worth more
 BYTES = 8_000_000
 WORK = 0.1  # seconds of work to have in hand
 QUICK = 0.05  # seconds: a batch that is over sooner is worth reading ahead behind
@@ -24,6 +26,7 @@ class Prefetch:
         self.mean: float | None = None  # seconds of one entry; None before the first measurement
         self.size = 0  # bytes of one entry
         self.last = 1  # how many entries the last read asked for
+        self.largest = READ  # how many it may ask for
 
     @property
     def busy(self) -> int:
@@ -45,6 +48,10 @@ class Prefetch:
         """An entry of the last batch had this many characters."""
         self.size = max(size, self.size // 2)
 
+    def waited(self, seconds: float) -> None:
+        """So long did the reply to a read ahead take to come in."""
+        self.largest = MOST // 2 if seconds > SLOW else READ
+
     def wanted(self) -> int:
         """How many entries in hand would be about 100 ms of work."""
         if self.mean is None:
@@ -58,9 +65,9 @@ class Prefetch:
         """
         room = max(self.most - in_hand, lacking)
         if self.fixed is not None:
-            return min(room, max(self.busy, self.most // 2)) if self.most > 1 else room
+            return min(room, max(self.busy, min(self.most // 2, self.largest))) if self.most > 1 else room
         least, in_time = max(self.batch, lacking), max(self.wanted() - in_hand, lacking)
-        best = min(in_time, max(MOST // 2, least), max(2 * self.last, least), BYTES // 2 // (self.size or 1))
+        best = min(in_time, max(self.largest, least), max(2 * self.last, least), BYTES // 2 // (self.size or 1))
         return max(0, min(max(best, 1 if not in_hand else 0), room))
 
     def asked(self, count: int) -> None:

@@ -141,9 +141,7 @@ def verifying(hand: Hand, now: float) -> Exchange[None]:
 def fetching(hand: Hand, until: float | None) -> Exchange[None]:
     """Get something into the hand: what is owed, what is due, or news."""
     if hand.owed:
-        yield from reading_further(hand)
-        yield from collecting(hand, some=True)
-        yield from reading_ahead(hand)
+        yield from receiving(hand)
         return
     if hand.notes:
         yield from sending_notes(hand, hand.reading)
@@ -161,6 +159,15 @@ def fetching(hand: Hand, until: float | None) -> Exchange[None]:
         yield from reading(hand, patience(hand, now, until), looks)
         yield from collecting(hand)
         yield from reading_ahead(hand)
+
+
+def receiving(hand: Hand) -> Exchange[None]:
+    """Receive what was read ahead, and keep the server at work."""
+    yield from reading_further(hand)
+    began: float = yield Now()
+    yield from collecting(hand, some=True)
+    hand.prefetch.waited((yield Now()) - began)
+    yield from reading_ahead(hand)
 
 
 def patience(hand: Hand, now: float, until: float | None) -> float | None:
