@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import selectors
+import select
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException, ResponseError
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException, ResponseError, TimeoutError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
@@ -23,7 +24,7 @@ from ..protocol.asking import BROKEN
 from .packing import packed
 from .source import Source, addressed
 
-Selector: Any = getattr(selectors, "PollSelector", selectors.SelectSelector)  # no descriptor of its own; poll takes descriptors above 1024, too
+PAGE = 100  # replies that come in the time of one
 
 
 class Bell:
@@ -175,7 +176,7 @@ class Asyncio:
         if connection is None:
             connection = await self.connect(line)
         try:
-            await connection.send_packed_command(packed(commands))
+            await sent(connection, commands)
         except BaseException:
             await self.drop(line)
             raise
@@ -186,9 +187,8 @@ class Asyncio:
         if connection is None:
             raise ConnectionError(f"the {line.name} line is down")
         try:
-            return await connection.read_response()
-        except ResponseError as error:
-            return error.with_traceback(None)
+            async with in_time(connection, "reading from"):
+                return await reply_of(connection)
         except BaseException as error:
             await self.drop(line)
             addressed(error, connection)
@@ -215,9 +215,11 @@ class Asyncio:
         connection = await self.free_connection(free, patience)
         replies: list[Any] = []
         try:
-            await connection.send_packed_command(packed(commands))
-            for _ in commands:
-                replies.append(await reply_of(connection))
+            await sent(connection, commands)
+            for first in range(0, len(commands), PAGE):
+                async with in_time(connection, "reading from"):
+                    for _ in commands[first : first + PAGE]:
+                        replies.append(await reply_of(connection))
         except BROKEN as error:
             await connection.disconnect(nowait=True)
             addressed(error, connection)
@@ -248,6 +250,7 @@ class Asyncio:
             for connection in self.source.connections(self.key, patience):
                 try:
                     await connection.connect()
+                    connection.patience, connection.socket_timeout = connection.socket_timeout, None  # see `in_time`
                     return connection
                 except BaseException as error:
                     await connection.disconnect(nowait=True)
@@ -277,6 +280,22 @@ def nothing() -> None:
     """What a topic does on a new loop: its connections are gone already."""
 
 
+@asynccontextmanager
+async def in_time(connection: Any, what: str) -> AsyncIterator[None]:
+    """A block of no more than the connection's patience. redis-py would make a task for each write (Python 3.11), a timer for each reply."""
+    try:
+        async with asyncio.timeout(connection.patience):
+            yield
+    except asyncio.TimeoutError:  # noqa: UP041  (`TimeoutError` is redis-py's here)
+        raise TimeoutError(f"Timeout {what} socket") from None
+
+
+async def sent(connection: Any, commands: Any) -> None:
+    """Write the commands."""
+    async with in_time(connection, "writing to"):
+        await connection.send_packed_command(packed(commands))
+
+
 async def reply_of(connection: Any) -> Any:
     """The next reply, an error reply as a value."""
     try:
@@ -299,6 +318,14 @@ def is_readable(connection: Any) -> bool:
     transport_socket = look("socket") if look is not None else None
     if transport_socket is None:  # the embedded server
         return False
-    with Selector() as selector:
-        selector.register(transport_socket, selectors.EVENT_READ)
-        return bool(selector.select(0))
+    number = transport_socket.fileno()
+    return number < 0 or is_ready(number)
+
+
+def is_ready(number: int) -> bool:
+    """Whether a descriptor can be read. `poll`, where there is one, takes those above 1024, too."""
+    if not hasattr(select, "poll"):
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
