@@ -60,6 +60,7 @@ class Handlers(EventEmitter):
         self.table: dict[str, Listener] = {}
         self.batches: dict[str, Batched] = {}
         self.gatherers: dict[str, Batched | None] = {}  # by type, as they were looked up
+        self.found: dict[str, tuple[Listener, ...]] = {}  # likewise
         self.family: WeakSet[Handlers] = WeakSet() if above is None else above.family
         self.family.add(self)
 
@@ -159,7 +160,12 @@ class Handlers(EventEmitter):
 
     def listeners_of(self, type: str) -> tuple[Listener, ...]:
         """The listeners that an entry of this type is for, in the order in which they run."""
-        return tuple(self._matching(type))
+        found = self.found.get(type)
+        if found is None:
+            if len(self.found) >= MOST_TYPES:
+                self.found.clear()
+            found = self.found[type] = tuple(self._matching(type))
+        return found
 
     def caller_of(self, type: str) -> Listener | None:
         """One function that calls all listeners of this type, remembered in `table`; None where there are none, or where some are `once`."""
@@ -177,6 +183,8 @@ class Handlers(EventEmitter):
 
     def listeners_for(self, type: str, entry: str) -> tuple[Listener, ...]:
         """As `listeners_of`, without the `once` listeners that are busy with another entry."""
+        if type in self.table:  # none of them is `once`
+            return self.listeners_of(type)
         with self._lock:
             return tuple(each for each in self.listeners_of(type) if not isinstance(each, Once) or each.take(entry))
 
@@ -215,8 +223,8 @@ class Handlers(EventEmitter):
     def _forget(self) -> None:
         """Listeners changed: what was looked up before holds no more, here and below."""
         for emitter in self.family:
-            emitter.table.clear()
-            emitter.gatherers.clear()
+            for looked_up in (emitter.table, emitter.found, emitter.gatherers):
+                looked_up.clear()
 
 
 def matches(event: str, type: str) -> bool:

@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured
-from .drivers.tasks import finished
-from .drivers.workers import refuse_awaitable
+from .drivers.results import finished, refuse_awaitable
 from .emitter import Batched, Handlers, Listener
 from .ids import Duration, seconds
 from .message import Message

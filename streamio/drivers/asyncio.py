@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import select
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
 from ..protocol.asking import BROKEN
-from .packing import packed
 from .source import Source, addressed
+from .wire import has_news, in_time, reply_of, sent
 
 PAGE = 100  # replies that come in the time of one
 
@@ -278,54 +276,3 @@ class Asyncio:
 
 def nothing() -> None:
     """What a topic does on a new loop: its connections are gone already."""
-
-
-@asynccontextmanager
-async def in_time(connection: Any, what: str) -> AsyncIterator[None]:
-    """A block of no more than the connection's patience. redis-py would make a task for each write (Python 3.11), a timer for each reply."""
-    try:
-        async with asyncio.timeout(connection.patience):
-            yield
-    except asyncio.TimeoutError:  # noqa: UP041  (`TimeoutError` is redis-py's here)
-        raise TimeoutError(f"Timeout {what} socket") from None
-
-
-async def sent(connection: Any, commands: Any) -> None:
-    """Write the commands."""
-    async with in_time(connection, "writing to"):
-        await connection.send_packed_command(packed(commands))
-
-
-async def reply_of(connection: Any) -> Any:
-    """The next reply, an error reply as a value."""
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error.with_traceback(None)
-
-
-async def has_news(connection: Any) -> bool:
-    """Whether an idle connection has something to read: then it was closed, or is out of step."""
-    try:
-        return bool(await connection.can_read()) or is_readable(connection)
-    except BROKEN:
-        return True
-
-
-def is_readable(connection: Any) -> bool:
-    """Whether the socket has something that the event loop did not fetch yet: `can_read` knows only what was there when the loop last turned."""
-    look = getattr(getattr(connection, "_writer", None), "get_extra_info", None)
-    transport_socket = look("socket") if look is not None else None
-    if transport_socket is None:  # the embedded server
-        return False
-    number = transport_socket.fileno()
-    return number < 0 or is_ready(number)
-
-
-def is_ready(number: int) -> bool:
-    """Whether a descriptor can be read. `poll`, where there is one, takes those above 1024, too."""
-    if not hasattr(select, "poll"):
-        return bool(select.select([number], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..emitter import Batched, Handlers, Lifecycle
@@ -12,7 +12,7 @@ from ..errors import NotAcknowledged
 from ..protocol.gathering import ALWAYS, Batch, begin, gather, is_last
 from ..protocol.hand import Hand, closes, no_batch
 from ..protocol.holding import guarded
-from ..protocol.limiting import Limit, ended, left, limited
+from ..protocol.limiting import Limit, ended, is_given_up, left, limited
 from ..protocol.outcomes import failed, succeeded
 from ..protocol.taking import opened
 
@@ -21,6 +21,9 @@ class Runner:
     """Calls a member's handlers."""
 
     kept = True  # whether the keeper looks when a handler's time is over
+    handle_batch: Callable[[Any], Any]
+    handle_plainly: Callable[[Any], Any]
+    handle: Callable[[Any], Any]
 
     def __init__(self, hand: Hand, driver: Any, handlers: Handlers, lifecycle: Lifecycle) -> None:
         self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
@@ -31,6 +34,12 @@ class Runner:
         """Whether nobody watches and nothing but success acknowledges, so that a loop of few steps will do."""
         s = self.hand.settings
         return s.ack == "auto" and s.handler_timeout is None and not self.lifecycle.watched
+
+    def way(self, thing: Any) -> Callable[[Any], Any]:
+        """The method that handles it."""
+        if isinstance(thing, Batch):
+            return self.handle_batch
+        return self.handle_plainly if self.is_plain() else self.handle
 
     # -- batches ------------------------------------------------------------------------------------------------------------------------
 
@@ -85,6 +94,31 @@ class Runner:
             del self.hand.running[id(thing)]
             return None
         return thing
+
+    def following(self, thing: Any) -> Any:
+        """What its thread or task may go on with once this thing is through, `running` from now on; None where that is for the listener to say.
+        (The thing itself runs until then: nobody may think that nothing does.)"""
+        hand = self.hand
+        if not hand.fresh or hand.taken or hand.gathered or hand.alone or (hand.limits and is_given_up(thing)):
+            return None
+        with hand.moving:
+            if hand.halted or self.clock() - hand.renewed_at > hand.settings.lease or not hand.fresh:
+                return None
+            if hand.batch_of(hand.fresh[0].type) is not None:
+                return None
+            message = hand.fresh.popleft()
+            hand.running[id(message)] = message
+        if self.is_low():
+            self.driver.wake.ring()
+        if opened(hand, message):
+            return message
+        del hand.running[id(message)]
+        return None
+
+    def is_low(self) -> bool:
+        """Whether what is in hand may not do for one more message in each place, and more was read ahead."""
+        hand = self.hand
+        return bool(hand.ahead) and hand.trouble is None and len(hand.fresh) < hand.settings.concurrency and not hand.halted
 
     # -- a delivery ---------------------------------------------------------------------------------------------------------------------
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..emitter import Handlers, Lifecycle
-from ..protocol.gathering import Batch, due_at, each_of
+from ..protocol.gathering import Batch, due_at
 from ..protocol.hand import SOON, Hand
 from ..protocol.limiting import Limit, ran_out
 from ..protocol.outcomes import unhandled
-from ..protocol.reading import next_message
+from ..protocol.reading import next_message, refilling
 from ..protocol.taking import opened
 from .asyncio import Asyncio
+from .results import finished, refuse_generator, result_of
 from .running import Runner, acknowledged, is_denied
-from .workers import refuse_generator
 
 
 class Tasks(Runner):
@@ -100,7 +100,7 @@ class Tasks(Runner):
             if message is None:
                 return
             hand.current = message
-            await self.handle_any(message)
+            await self.way(message)(message)
             if self.is_plain() and not hand.gathered:
                 await self.handle_many()
             else:
@@ -167,7 +167,7 @@ class Tasks(Runner):
             while True:
                 message = None
                 while len(hand.running) >= most and not hand.stopping:
-                    await self.driver.wake.rest(None)
+                    await self.wait_for_place()
                 message = await self.next(until())
                 if message is None and (hand.stopping or not hand.running):
                     break
@@ -182,6 +182,13 @@ class Tasks(Runner):
         finally:
             await self.finish()
 
+    async def wait_for_place(self) -> None:
+        """Until a place may be free; meanwhile bring in what was read ahead."""
+        if self.is_low():
+            await self.driver.run_on(self.hand.reading, refilling(self.hand))
+        else:
+            await self.driver.wake.rest(None)
+
     async def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
         end = time.monotonic() + self.hand.settings.grace
@@ -194,27 +201,47 @@ class Tasks(Runner):
             await asyncio.wait(left_over, timeout=SOON)
 
     async def work(self, thing: Any) -> None:
-        """Handle a message or a batch in a task of its own."""
-        began = time.monotonic()
+        """Handle a message or a batch in a task of its own, and what follows it in hand."""
         try:
-            await self.handle_any(thing)
+            while thing is not None:
+                thing = await self.handled(thing)
         except asyncio.CancelledError:
             self.hand.halt(stopping=True)
         except BaseException as error:
             self.fault = error
             self.hand.halt(stopping=True)
         finally:
-            self.hand.prefetch.took(len(list(each_of(thing))), time.monotonic() - began)
-            self.hand.running.pop(id(thing), None)
             self.places.discard(asyncio.current_task())
             self.driver.wake.ring()
 
-    async def handle_any(self, thing: Any) -> None:
-        """Handle a message or a batch."""
-        if isinstance(thing, Batch):
-            await self.handle_batch(thing)
-        else:
-            await self.handle(thing)
+    async def handled(self, thing: Any) -> Any:
+        """Handle it; what this task may go on with."""
+        began = time.monotonic()
+        try:
+            await self.way(thing)(thing)
+            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, time.monotonic() - began)
+            return self.following(thing)
+        finally:
+            self.hand.running.pop(id(thing), None)
+
+    async def handle_plainly(self, message: Any) -> None:
+        """As `handle`, where nobody watches."""
+        call = self.handlers.table.get(message.type) or self.handlers.caller_of(message.type)
+        if call is None:
+            return await self.handle(message)
+        began = time.monotonic()
+        try:
+            result = call(message)
+            if hasattr(result, "__await__"):
+                await result
+            elif result is not None:
+                refuse_generator(result, call)
+        except Exception as error:
+            return self.failed(message, error, time.monotonic() - began)
+        except BaseException:
+            self.hand.park(message, 0.0, message.before)
+            raise
+        self.succeeded(message, began)
 
     async def handle(self, message: Any) -> None:
         """Call the listeners of one message and note what became of it."""
@@ -297,17 +324,3 @@ class Tasks(Runner):
                 return await work
             finally:
                 timer.cancel()
-
-
-async def result_of(batch: Batch) -> Any:
-    """What a batch handler gives, awaited where it is to be."""
-    result = batch.listener.function(list(batch.started))
-    return await result if hasattr(result, "__await__") else result
-
-
-async def finished(result: Any, listener: Any) -> None:
-    """What a listener returned, awaited where it is to be."""
-    if hasattr(result, "__await__"):
-        await result
-    else:
-        refuse_generator(result, listener)

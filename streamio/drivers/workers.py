@@ -5,19 +5,19 @@ The loop body for one entry is kept to one popleft, one clock, one call for each
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import Any
 
 from ..emitter import Handlers, Lifecycle
-from ..protocol.gathering import Batch, due_at, each_of
+from ..protocol.gathering import Batch, due_at
 from ..protocol.hand import SOON, Hand
 from ..protocol.outcomes import unhandled
-from ..protocol.reading import next_message
+from ..protocol.reading import next_message, refilling
 from ..protocol.taking import opened
 from .blocking import Blocking
+from .results import refuse_awaitable, refuse_unawaited
 from .running import Runner, acknowledged, is_denied
 from .threads import Pool
 
@@ -28,6 +28,7 @@ class Workers(Runner):
     def __init__(self, hand: Hand, driver: Blocking, handlers: Handlers, lifecycle: Lifecycle) -> None:
         super().__init__(hand, driver, handlers, lifecycle)
         self.places: set[int] = set()  # the threads that handlers run in
+        hand.moving = Lock()
 
     def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
@@ -56,7 +57,7 @@ class Workers(Runner):
             if message is None:
                 return
             hand.current = message
-            self.handle_any(message)
+            self.way(message)(message)
             if self.is_plain() and not hand.gathered:
                 self.handle_many()
             else:
@@ -122,7 +123,7 @@ class Workers(Runner):
             while True:
                 message = None
                 while len(hand.running) >= most and not hand.stopping:
-                    self.driver.wake.rest(None)
+                    self.wait_for_place()
                 message = self.next(until())
                 if message is None and (hand.stopping or not hand.running):
                     break
@@ -133,6 +134,13 @@ class Workers(Runner):
         finally:
             self.finish()
             pool.close()
+
+    def wait_for_place(self) -> None:
+        """Until a place may be free; meanwhile bring in what was read ahead."""
+        if self.is_low():
+            self.driver.run_on(self.hand.reading, refilling(self.hand))
+        else:
+            self.driver.wake.rest(None)
 
     def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
@@ -147,26 +155,44 @@ class Workers(Runner):
         """The member is abandoned: threads cannot be ended."""
 
     def work(self, thing: Any) -> None:
-        """Handle a message or a batch in a thread of the pool."""
-        began = time.monotonic()
+        """Handle a message or a batch in a thread of the pool, and what follows it in hand."""
         self.places.add(get_ident())
         try:
-            self.handle_any(thing)
+            while thing is not None:
+                thing = self.handled(thing)
         except BaseException as error:
             self.fault = error
             self.hand.halt(stopping=True)
         finally:
-            self.hand.prefetch.took(len(list(each_of(thing))), time.monotonic() - began)
-            self.hand.running.pop(id(thing), None)
             self.places.discard(get_ident())
             self.driver.wake.ring()
 
-    def handle_any(self, thing: Any) -> None:
-        """Handle a message or a batch."""
-        if isinstance(thing, Batch):
-            self.handle_batch(thing)
-        else:
-            self.handle(thing)
+    def handled(self, thing: Any) -> Any:
+        """Handle it; what this thread may go on with."""
+        began = time.monotonic()
+        try:
+            self.way(thing)(thing)
+            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, time.monotonic() - began)
+            return self.following(thing)
+        finally:
+            self.hand.running.pop(id(thing), None)
+
+    def handle_plainly(self, message: Any) -> None:
+        """As `handle`, where nobody watches."""
+        call = self.handlers.table.get(message.type) or self.handlers.caller_of(message.type)
+        if call is None:
+            return self.handle(message)
+        began = time.monotonic()
+        try:
+            result = call(message)
+            if result is not None:
+                refuse_awaitable(result, call)
+        except Exception as error:
+            return self.failed(message, error, time.monotonic() - began)
+        except BaseException:
+            self.hand.park(message, 0.0, message.before)
+            raise
+        self.succeeded(message, began)
 
     def handle(self, message: Any) -> None:
         """Call the listeners of one message and note what became of it."""
@@ -222,26 +248,3 @@ class Workers(Runner):
             raise
         if not self.is_over(limit):
             self.returned(batch, done, began)
-
-
-BLOCKING = "on a blocking member: use a redis.asyncio client, or a plain function"
-
-
-def refuse_awaitable(result: Any, listener: Any, where: str = BLOCKING) -> None:
-    """What a plain function returned is dropped, but an awaitable or a generator would be work undone."""
-    refuse_unawaited(result, listener, where)
-    refuse_generator(result, listener)
-
-
-def refuse_unawaited(result: Any, listener: Any, where: str = BLOCKING) -> None:
-    """Nobody awaits here."""
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
-        raise TypeError(f"{listener!r} returned an awaitable {where}")
-
-
-def refuse_generator(result: Any, listener: Any) -> None:
-    """A generator that a listener returned has not run."""
-    if inspect.isgenerator(result) or inspect.isasyncgen(result):
-        raise TypeError(f"{listener!r} is a generator function (it has a yield): its body would never run")

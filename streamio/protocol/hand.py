@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -105,6 +106,7 @@ class Hand:
         self.gathered: dict[Any, Batch] = {}  # by batch handler
         self.batch_of: Callable[[str], Any] = no_batch  # the batch handler for a type, while the member listens
         self.running: dict[int, Any] = {}  # by the address of the message or batch that runs beside others
+        self.moving: AbstractContextManager[Any] = nullcontext()  # where handlers run in threads: held to move a message, or to find each once
         self.limits: set[Limit] = set()
         self.hasty = False  # all is to be renewed at the keeper's next turn
         self.wakes_at = NEVER  # when the keeper looks again by itself
@@ -273,14 +275,16 @@ class Hand:
 
     def drop(self, message: Any) -> bool:
         """Take a message that waits for its start out of the hand; whether it was there."""
-        queue = next((queue for queue in self.queues() if message in queue), None)
-        if queue is not None:
-            queue.remove(message)
+        with self.moving:
+            queue = next((queue for queue in self.queues() if message in queue), None)
+            if queue is not None:
+                queue.remove(message)
         return queue is not None
 
     def known(self) -> set[str]:
         """The ids of all that is in hand or noted."""
-        known = {message.id for message in (*self.unstarted(), *self.started(), *self.undecided)}
+        with self.moving:
+            known = {message.id for message in (*self.unstarted(), *self.started(), *self.undecided)}
         known |= set(self.held) | set(self.acks) | set(self.flying)
         known.update(note.id if isinstance(note, Parking) else note.message.id for note in list(self.notes))
         known.update(entry_id for ids in list(self.sent) for entry_id in ids)

@@ -34,9 +34,9 @@ def writing(hand: Hand, rows: Sequence[Row]) -> Exchange[None]:
         yield Write(hand.reading, commands)
 
 
-def collecting(hand: Hand, some: bool = False) -> Exchange[None]:
-    """Receive all that is owed; or what is owed up to the first new entries."""
-    while hand.owed and not (some and hand.fresh):
+def collecting(hand: Hand, reads: int | None = None) -> Exchange[None]:
+    """Receive all that is owed, or until so many reads that were written ahead are left."""
+    while hand.owed and (reads is None or hand.ahead > reads):
         reply = yield Receive(hand.reading)
         exchange, argument = hand.owed.popleft()
         yield from exchange(hand, argument, reply)

@@ -132,8 +132,8 @@ def verifying(hand: Hand, now: float) -> Exchange[None]:
     """No renewal for a lease (the process was frozen): what is not mine any more is dropped unstarted."""
     yield from collecting(hand)
     mine = yield from renewing(hand, hand.reading)
-    hand.renewed_at = now
     yield from dropping(hand, mine)
+    hand.renewed_at = now  # not before: threads of handlers take what is in hand
     if hand.seated:
         yield from keeping_place(hand, hand.reading)
 
@@ -162,12 +162,21 @@ def fetching(hand: Hand, until: float | None) -> Exchange[None]:
 
 
 def receiving(hand: Hand) -> Exchange[None]:
-    """Receive what was read ahead, and keep the server at work."""
+    """Receive what was read ahead first, or all that is owed, and keep the server at work."""
     yield from reading_further(hand)
     began: float = yield Now()
-    yield from collecting(hand, some=True)
+    yield from collecting(hand, hand.ahead - 1 if hand.ahead else None)
     hand.prefetch.waited((yield Now()) - began)
     yield from reading_ahead(hand)
+
+
+def refilling(hand: Hand) -> Exchange[None]:
+    """Receive what was read ahead while all places are taken, so that there is something in hand where one becomes free."""
+    if hand.trouble is None and hand.down_since is None and hand.ahead and not hand.halted:
+        try:
+            yield from receiving(hand)
+        except (*BROKEN, ResponseError) as error:
+            hand.trouble = error
 
 
 def patience(hand: Hand, now: float, until: float | None) -> float | None:

@@ -1,0 +1,44 @@
+"""What listeners return: it says nothing, but work undone must not be dropped with it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ..protocol.gathering import Batch
+
+BLOCKING = "on a blocking member: use a redis.asyncio client, or a plain function"
+
+
+def refuse_awaitable(result: Any, listener: Any, where: str = BLOCKING) -> None:
+    """What a plain function returned is dropped, but an awaitable or a generator would be work undone."""
+    refuse_unawaited(result, listener, where)
+    refuse_generator(result, listener)
+
+
+def refuse_unawaited(result: Any, listener: Any, where: str = BLOCKING) -> None:
+    """Nobody awaits here."""
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"{listener!r} returned an awaitable {where}")
+
+
+def refuse_generator(result: Any, listener: Any) -> None:
+    """A generator that a listener returned has not run."""
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(f"{listener!r} is a generator function (it has a yield): its body would never run")
+
+
+async def result_of(batch: Batch) -> Any:
+    """What a batch handler gives, awaited where it is to be."""
+    result = batch.listener.function(list(batch.started))
+    return await result if hasattr(result, "__await__") else result
+
+
+async def finished(result: Any, listener: Any) -> None:
+    """What a listener returned, awaited where it is to be."""
+    if hasattr(result, "__await__"):
+        await result
+    else:
+        refuse_generator(result, listener)
