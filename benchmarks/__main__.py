@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .arena import Arena
+from .goals import reached
 from .machine import installed, line, machine
 from .participants import PARTICIPANTS
 from .sections import Effort, Section
 
-SECTIONS = ["throughput", "latency", "publishing", "concurrency", "scale", "recovery", "idle", "fairness"]
+SECTIONS = ["throughput", "latency", "publishing", "concurrency", "scale", "recovery", "idle", "fairness", "startup"]
 INSTALL = "pip install -r benchmarks/requirements.txt"
 
 
@@ -28,6 +29,7 @@ def main() -> None:
         found = machine(arena.raw, {each.library for each in PARTICIPANTS if options.peers or each.kind != "peer"})
         print(line(found), end="\n\n", flush=True)
         report = reported(found, {name: measured(name, arena, effort) for name in options.sections})
+        print(reached(report["figures"]).text())
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.picture:

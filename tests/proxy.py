@@ -15,7 +15,7 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST
 
 
 class Proxy:
-    """`cut(words)`: after the next request that holds these bytes was answered by the server, the connection is reset instead.
+    """`cut(words)`: where the next request that holds these bytes is answered by the server, the connection is reset instead.
 
     deaf      replies are swallowed; a connection that lost one stays so for ever, as behind a router that forgot it
     dribble   requests and replies come one byte at a time
@@ -28,14 +28,14 @@ class Proxy:
         self.server = ("127.0.0.1", port)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.words, self.cuts, self.connections = b"", 0, 0
+        self.words, self.lost, self.cuts, self.connections = b"", b"", 0, 0
         self.deaf, self.dribble, self.delay, self.times, self.swallowed = False, False, 0.0, list[float](), 0
         self.pairs: list[tuple[socket.socket, socket.socket]] = []
         threading.Thread(target=self.accept, daemon=True).start()
 
-    def cut(self, words: bytes, times: int = 1) -> None:
-        """Lose the replies to the next requests that hold these bytes."""
-        self.words, self.cuts = words, times
+    def cut(self, words: bytes, times: int = 1, lost: bytes = b"") -> None:
+        """Lose the replies to the next requests that hold these bytes, from the first piece on that holds `lost`."""
+        self.words, self.lost, self.cuts = words, lost, times
 
     def accept(self) -> None:
         """Take connections until the proxy is closed."""
@@ -74,7 +74,7 @@ class Proxy:
         with suppress(OSError):
             while data := server.recv(65536):
                 deaf = deaf or self.deaf
-                if silent.is_set():
+                if silent.is_set() and self.lost in data:
                     answered.set()
                     return
                 self.swallowed += deaf

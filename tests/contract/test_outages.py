@@ -96,8 +96,8 @@ async def test_a_reply_that_is_lost_on_the_wire_comes_again_within_seconds(w: Wo
         async with w.listening(watched.member):
             await watched.handles()
             await w.until(lambda: not w.pending(watched.group))
-            await watched.blocked()  # the read that is cut comes after this one, and alone
-            proxy.cut(b"XREADGROUP")
+            await watched.blocked()  # the read that is cut comes after this one
+            proxy.cut(b"XREADGROUP", lost=watched.topic.name.encode())
             await w.until(lambda: proxy.cuts == 0)
             await watched.blocked()
             ids = [await watched.publish()]

@@ -294,9 +294,9 @@ async def test_a_member_that_begins_while_the_server_refuses_writes_waits_for_it
 # -- rights ------------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["xreadgroup", "xack", "evalsha"])
+@pytest.mark.parametrize("command", ["xreadgroup", "xack", "xpending", "evalsha"])
 async def test_a_right_that_is_taken_from_a_running_member_ends_it_with_one_error(w: World, command: str) -> None:
-    watched = Watched(w, as_user(w, "eve"))
+    watched = Watched(w, as_user(w, "eve"), claim_interval=0.5)
     with pytest.raises(SetupError, match=command):
         async with w.listening(watched.member) as (listening,):
             await watched.handles()

@@ -38,8 +38,8 @@ def test_members_that_only_leave_in_order_handle_everything_exactly_once() -> No
 
 @pytest.mark.parametrize(("mutant", "rule"), [("ack-first", 2), ("drop-on-stop", 2), ("no-renewal", 3)])
 def test_a_member_that_breaks_a_promise_is_found_out(mutant: str, rule: int) -> None:
-    breaks, _ = soaked(MUTANTS[mutant].quick, 1, mutant)
-    assert rule in {each.rule for each in breaks}
+    found = (soaked(MUTANTS[mutant].quick, seed, mutant)[0] for seed in range(1, 5))  # what it breaks, it breaks by chance
+    assert any(rule in {each.rule for each in breaks} for breaks in found)
 
 
 class Interrupted(Exception):
