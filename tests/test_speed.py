@@ -1,21 +1,24 @@
-"""A lost factor of two is seen: the loop by hand of the same run is the yardstick, and CPU time, which moves less than the clock."""
+"""A lost factor of two is seen: the loop by hand of the same run is the yardstick, CPU time and the clock must both say so, and again and again."""
 
 from __future__ import annotations
 
 import gc
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from benchmarks.arena import Arena
 from benchmarks.job import Job
 from benchmarks.participants import BY_NAME, YARDSTICK
+from benchmarks.participants.writing import many, many_asyncio, pipeline, pipeline_asyncio
 
-ENTRIES, ROUNDS = 40_000, 5
-MOST = 1.5  # times the CPU of the loop by hand; 0.7 to 1 is usual
-LONGEST = 1.0  # times its seconds; 0.4 to 0.7 is usual
+ENTRIES, ROUNDS, TRIES = 40_000, 5, 3
+MOST = 1.3  # times the CPU of the other side; 0.6 to 1 is usual
+LONGEST = 0.95  # times its seconds; 0.4 to 0.75 is usual
+pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +32,25 @@ def arena() -> Iterator[Arena]:
         gc.unfreeze()
 
 
-def spent(arena: Arena, name: str, payload: str) -> tuple[float, float]:
-    """Seconds of CPU and by the clock that the participant took here."""
-    arena.fill(ENTRIES, payload)
-    consume, job = BY_NAME[name].found(), Job(arena.port, ENTRIES, payload)
+def spent(job: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds of CPU and by the clock that it took."""
     cpu, clock = time.process_time(), time.perf_counter()
-    consume(job)
-    cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
-    arena.check(name, ENTRIES)
-    return cpu, clock
+    job()
+    return time.process_time() - cpu, time.perf_counter() - clock
 
 
-@pytest.mark.slow
-@pytest.mark.real
+def compare(ours: Callable[[], Any], theirs: Callable[[], Any], longest: float) -> None:
+    """Measure both in turn; an AssertionError where ours takes too much each time."""
+    said = []
+    for _ in range(TRIES):
+        rounds = [(spent(ours), spent(theirs)) for _ in range(ROUNDS)]
+        cpu, clock = (statistics.median(mine[i] / other[i] for mine, other in rounds) for i in (0, 1))
+        said.append(f"{cpu:.2f} times the CPU, {clock:.2f} times the seconds")
+        if cpu < MOST or clock < longest:
+            return print(said)
+    raise AssertionError(said)
+
+
 @pytest.mark.parametrize(
     ("name", "payload"),
     [
@@ -54,8 +63,20 @@ def spent(arena: Arena, name: str, payload: str) -> tuple[float, float]:
     ],
 )
 def test_a_member_keeps_up_with_the_loop_by_hand(arena: Arena, name: str, payload: str) -> None:
-    hand = YARDSTICK[BY_NAME[name].colour]
-    rounds = [(spent(arena, hand, payload), spent(arena, name, payload)) for _ in range(ROUNDS)]
-    cpu, clock = (statistics.median(ours[i] / theirs[i] for theirs, ours in rounds) for i in (0, 1))
-    print(f"{name}, {payload}: {cpu:.2f} times the CPU, {clock:.2f} times the seconds")
-    assert cpu < MOST or clock < LONGEST, f"{cpu:.2f} times the CPU, {clock:.2f} times the seconds"
+    def consumed(who: str) -> Callable[[], None]:
+        consume = BY_NAME[who].found()
+
+        def job() -> None:
+            arena.fill(ENTRIES, payload)
+            consume(Job(arena.port, ENTRIES, payload))
+            arena.check(who, ENTRIES)
+
+        return job
+
+    compare(consumed(name), consumed(YARDSTICK[BY_NAME[name].colour]), LONGEST)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(many, pipeline), (many_asyncio, pipeline_asyncio)])
+def test_publishing_many_keeps_up_with_a_pipeline(arena: Arena, ours: Any, theirs: Any) -> None:
+    job = Job(arena.port, ENTRIES // 2, "fields")
+    compare(lambda: ours(job), lambda: theirs(job), 1.3)
