@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Protocol
 
 Pairs = Sequence[tuple[bytes, bytes]]
@@ -196,8 +197,11 @@ def wire(codec: Codec, type: str, data: Any, headers: Mapping[str, Any] | None) 
     """An entry's fields and values, in the order in which they stand on the wire."""
     if not isinstance(type, str):
         raise TypeError(f"the type of an entry must be a str, not {type!r}")
-    rows = [(TYPE, encoded(type, "type")), *header_pairs(headers), *codec.encode(data)]
-    return [word for row in rows for word in row]
+    words = [TYPE, type.encode() if type.isascii() else encoded(type, "type")]
+    if headers is not None:
+        words.extend(chain.from_iterable(header_pairs(headers)))
+    words.extend(chain.from_iterable(codec.encode(data)))
+    return words
 
 
 def packed(words: list[bytes]) -> list[bytes]:

@@ -70,6 +70,12 @@ def xadd(key: str, retention: Words, entry_id: str, fields: Words) -> Command[st
     return Command(("XADD", key, *retention, entry_id, *fields), str)
 
 
+def xadds(key: str, retention: Words, entries: Sequence[Words]) -> list[Words]:
+    """Add entries; each replies its id."""
+    head = ("XADD", key, *retention, "*")
+    return [(*head, *fields) for fields in entries]
+
+
 def publish_once(key: str, guard: str, window: float, retention: Words, entry_id: str, fields: Words) -> Command[str]:
     """Add an entry where `guard` does not stand, and let it stand for `window` seconds; the id of what was added, now or then."""
     return ran(PUBLISH_ONCE, (key, guard), (milliseconds(window), *retention, entry_id, *fields), str)

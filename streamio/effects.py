@@ -74,6 +74,9 @@ class Now:
     wall: bool = False
 
 
+NOW = Now()
+
+
 @dataclass(frozen=True, slots=True)
 class Rest:
     """Wait until somebody rings for the listener, `seconds` at most (None: until then)."""

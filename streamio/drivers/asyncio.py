@@ -13,14 +13,14 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException
+from redis.exceptions import ConnectionError, ReadOnlyError, RedisClusterException, ResponseError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
 from ..emitter import Lifecycle
 from ..errors import Unanswered
 from ..protocol.asking import BROKEN
 from .source import Source, addressed
-from .wire import has_news, in_time, reply_of, sent
+from .wire import has_news, in_time, late, reply_of, sent
 
 PAGE = 100  # replies that come in the time of one
 
@@ -90,8 +90,11 @@ class Asyncio:
         try:
             while True:
                 effect = step(came)
+                if type(effect) is Now:  # there are many, and nothing to wait for
+                    step, came = exchange.send, time.time() if effect.wall else time.monotonic()
+                    continue
                 try:
-                    step, came = exchange.send, await self.perform(effect)
+                    step, came = exchange.send, await (self.receive(effect.line) if type(effect) is Receive else self.perform(effect))
                     if task is not None and task.cancelling() > cancels:
                         raise asyncio.CancelledError  # redis-py's connect() swallowed it (8.1), or wait_for did (Python 3.11)
                 except BaseException as error:
@@ -148,10 +151,6 @@ class Asyncio:
         match effect:
             case Write(line, commands):
                 return await self.write(line, commands)
-            case Receive(line):
-                return await self.receive(line)
-            case Now(wall):
-                return time.time() if wall else time.monotonic()
             case Call(commands, patience):
                 return await self.call(commands, patience)
             case Rest(seconds):
@@ -185,10 +184,14 @@ class Asyncio:
         if connection is None:
             raise ConnectionError(f"the {line.name} line is down")
         try:
-            async with in_time(connection, "reading from"):
-                return await reply_of(connection)
+            async with asyncio.timeout(connection.patience):
+                return await connection.read_response()
+        except ResponseError as error:
+            return error.with_traceback(None)
         except BaseException as error:
             await self.drop(line)
+            if isinstance(error, asyncio.TimeoutError):
+                raise late(connection) from None
             addressed(error, connection)
             raise
 

@@ -67,6 +67,9 @@ class Blocking:
         try:
             while True:
                 effect = step(came)
+                if type(effect) is Now:  # there are many
+                    step, came = exchange.send, time.time() if effect.wall else time.monotonic()
+                    continue
                 try:
                     step, came = exchange.send, self.perform(effect)
                 except BaseException as error:
@@ -113,8 +116,6 @@ class Blocking:
                 return self.write(line, commands)
             case Receive(line):
                 return self.receive(line)
-            case Now(wall):
-                return time.time() if wall else time.monotonic()
             case Call(commands, patience):
                 return self.call(commands, patience)
             case Rest(seconds):

@@ -145,6 +145,11 @@ def address_in(place: tuple[str, int]) -> dict[str, Any]:
 
 def addressed(error: BaseException, connection: Any) -> None:
     """Let a timeout say where the connection goes to: redis-py's own do not (8.1, blocking)."""
-    place = getattr(connection, "path", None) or f"{getattr(connection, 'host', '?')}:{getattr(connection, 'port', '?')}"
+    place = address_of(connection)
     if isinstance(error, TimeoutError) and place not in str(error):
         error.args = (f"{error} ({place})",)
+
+
+def address_of(connection: Any) -> str:
+    """Where the connection goes to."""
+    return getattr(connection, "path", None) or f"{getattr(connection, 'host', '?')}:{getattr(connection, 'port', '?')}"

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError, TimeoutError
 
 from ..protocol.asking import BROKEN
 from .packing import packed
+from .source import address_of
 
 
 @asynccontextmanager
@@ -24,7 +25,12 @@ async def in_time(connection: Any, what: str) -> AsyncGenerator[None]:
         async with asyncio.timeout(connection.patience):
             yield
     except asyncio.TimeoutError:  # noqa: UP041  (`TimeoutError` is redis-py's here)
-        raise TimeoutError(f"Timeout {what} socket") from None
+        raise late(connection, what) from None
+
+
+def late(connection: Any, what: str = "reading from") -> TimeoutError:
+    """The error of a connection that took too long."""
+    return TimeoutError(f"Timeout {what} {address_of(connection)}")
 
 
 async def sent(connection: Any, commands: Any) -> None:

@@ -259,6 +259,10 @@ class Hand:
         """How many entries wait or run here."""
         return sum(map(len, self.queues())) + sum(1 for _ in self.started())
 
+    def holds_nothing(self) -> bool:
+        """Whether nothing waits or runs here."""
+        return not (self.fresh or self.taken or self.running or self.current or self.gathered)
+
     def queues(self, due: float = float("inf")) -> list[deque[Any]]:
         """Where messages wait for their start, the oldest first; of batches those that were due by then."""
         return [self.taken, *(batch.messages for batch in [*self.gathered.values()] if batch.due <= due), self.fresh]

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, MovedError, NoScriptError, ResponseError
 
-from ..commands import publish_once, xadd
+from ..commands import publish_once, xadd, xadds
 from ..effects import Call, Exchange, Now, Redirect, Words
 from ..errors import PublishStopped, PublishUncertain, SetupError, Unanswered
 from ..ids import split
@@ -76,7 +76,7 @@ class Publisher:
         """Write these entries, at most about a megabyte at a time; their ids are appended to `done`."""
         words = yield from self.retaining()
         for part in parted(batch):
-            replies = yield from self.sending([xadd(self.topic, words, "*", fields).words for fields in part], done)
+            replies = yield from self.sending(xadds(self.topic, words, part), done)
             first = len(done)
             done += [str(reply) for reply in replies if not isinstance(reply, ResponseError)]
             for place, reply in enumerate(replies):

@@ -18,7 +18,7 @@ from typing import Any
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
-from ..effects import Drop, Exchange, Now, Rest
+from ..effects import NOW, Drop, Exchange, Rest
 from ..errors import SetupError
 from .announcing import announcing, looking_along, looks_along
 from .asking import BROKEN, ask, passes
@@ -38,7 +38,7 @@ from .taking import counting, opened, starting, taking_due, taking_own
 
 def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
     """The next message to run, or the next batch; None where the member stops, none came until then, or what runs must be alone."""
-    now: float = yield Now()
+    now: float = yield NOW
     measuring(hand, now)
     hand.dry = False
     if hand.reading.cut:
@@ -47,11 +47,11 @@ def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
         try:
             message = yield from turning(hand, until)
         except (*BROKEN, ResponseError) as error:
-            if is_final(hand, error, (yield Now())):
+            if is_final(hand, error, (yield NOW)):
                 raise
             hand.trouble = error
             continue
-        now = yield Now()
+        now = yield NOW
         if message is not None:
             hand.work_began, hand.work_count = now, hand.handled + hand.failures
             return message
@@ -87,7 +87,7 @@ def turning(hand: Hand, until: float | None) -> Exchange[Any]:
         yield from displaced(hand, until)
     elif hand.paused:
         yield from pausing(hand, until)
-    elif hand.gathered and due_at(hand) <= (yield Now()):
+    elif hand.gathered and due_at(hand) <= (yield NOW):
         return (yield from beginning(hand))
     elif hand.taken or hand.fresh:
         return (yield from picking(hand))
@@ -98,7 +98,7 @@ def turning(hand: Hand, until: float | None) -> Exchange[Any]:
 
 def picking(hand: Hand) -> Exchange[Any]:
     """A message in hand that may start, redelivered ones first; None where it may not after all."""
-    now: float = yield Now()
+    now: float = yield NOW
     if now - hand.renewed_at > hand.settings.lease:
         yield from verifying(hand, now)
         if hand.halted:
@@ -115,7 +115,7 @@ def picking(hand: Hand) -> Exchange[Any]:
 
 def beginning(hand: Hand) -> Exchange[Any]:
     """The batch that is due first, its redelivered messages counted; None where nothing is left of it."""
-    now: float = yield Now()
+    now: float = yield NOW
     batch = min(batches(hand), key=lambda batch: batch.due)
     if now - hand.renewed_at > hand.settings.lease:
         yield from verifying(hand, now)
@@ -145,7 +145,7 @@ def fetching(hand: Hand, until: float | None) -> Exchange[None]:
         return
     if hand.notes:
         yield from sending_notes(hand, hand.reading)
-    now: float = yield Now()
+    now: float = yield NOW
     if hand.own is not None:
         yield from taking_own(hand)
     elif now >= hand.poll_at and not looks_along(hand, now):
@@ -164,9 +164,9 @@ def fetching(hand: Hand, until: float | None) -> Exchange[None]:
 def receiving(hand: Hand) -> Exchange[None]:
     """Receive what was read ahead first, or all that is owed, and keep the server at work."""
     yield from reading_further(hand)
-    began: float = yield Now()
+    began: float = yield NOW
     yield from collecting(hand, hand.ahead - 1 if hand.ahead else None)
-    hand.prefetch.waited((yield Now()) - began)
+    hand.prefetch.waited((yield NOW) - began)
     yield from reading_ahead(hand)
 
 
@@ -197,7 +197,7 @@ def reading(hand: Hand, block: float | None, rows: Sequence[Row] = (), owed: int
         block = None
     count = max(1, hand.prefetch.count(hand.in_hand + owed, lacking(hand))) if hand.limit is None else hand.limit
     hand.prefetch.asked(count)
-    asked_at: float = yield Now()
+    asked_at: float = yield NOW
     words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
     hand.blocked = block is not None
     yield from writing(hand, [*announcing(hand, asked_at), *rows, (words, arrived, (count, asked_at))])
@@ -217,7 +217,7 @@ def reading_further(hand: Hand) -> Exchange[None]:
 
 def reading_behind(hand: Hand, entries: int, owed: int) -> Exchange[None]:
     """Write a read behind so many entries, `owed` of them still to come, where they are expected to be over soon and nothing else is due."""
-    now: float = yield Now()
+    now: float = yield NOW
     if hand.halted or now >= min(hand.poll_at, hand.claim_at) or not hand.prefetch.is_quick(entries):
         return
     if hand.prefetch.count(hand.in_hand + owed) > 0:
@@ -236,9 +236,9 @@ def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
     hand.dry = not batch
     if not batch:
         return
-    if not hand.in_hand:
+    if hand.holds_nothing():
         hand.renewed_at = asked_at
-    hand.filled_at = yield Now()
+    hand.filled_at = yield NOW
     make = hand.make
     messages = [make(entry_id, flat, hand) for entry_id, flat in batch]
     if hand.marked:
@@ -280,14 +280,14 @@ def answering(hand: Hand) -> Exchange[None]:
 def pausing(hand: Hand, until: float | None) -> Exchange[None]:
     """Give back what has not started, settle, and wait to be woken."""
     yield from emptying(hand)
-    now: float = yield Now()
+    now: float = yield NOW
     yield Rest(None if until is None else max(0.0, until - now))
 
 
 def displaced(hand: Hand, until: float | None) -> Exchange[None]:
     """The member lost its place: as if it paused, until there is one again; where it is no standby, it ends."""
     yield from emptying(hand)
-    now: float = yield Now()
+    now: float = yield NOW
     if (yield from trying(hand, float("inf") if until is None else max(0.0, until - now))):
         hand.halt(displaced=False)
 
