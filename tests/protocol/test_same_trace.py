@@ -7,14 +7,14 @@ import inspect
 from typing import Any
 
 from streamio import ConsumerGroupMember, ConsumerGroupTopic, RetryPolicy, Topic, from_url
-from streamio.effects import Now, Rest
+from streamio.effects import Now, Receive, Rest
 
 from .stage import spelled
 
 
 def recorded(driver: Any, trace: list[str]) -> None:
     """Write down the effects of the reading line and of free connections as they are performed; the keeper's own line has its own time."""
-    perform = driver.perform
+    perform, receive = driver.perform, driver.receive
 
     def note(effect: Any) -> None:
         if not isinstance(effect, (Now, Rest)) and getattr(getattr(effect, "line", None), "name", "") != "side":
@@ -26,7 +26,11 @@ def recorded(driver: Any, trace: list[str]) -> None:
             note(effect)
             return await perform(effect)
 
-        driver.perform = perform_and_note
+        async def receive_and_note(line: Any) -> Any:  # asyncio receives without a detour
+            note(Receive(line))
+            return await receive(line)
+
+        driver.perform, driver.receive = perform_and_note, receive_and_note
     else:
 
         def note_and_perform(effect: Any) -> Any:
