@@ -8,8 +8,7 @@ they go by the command's name and fail on some of its forms (`XPENDING` with a r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from .codec import FOR_GROUP
 from .effects import Words
@@ -24,8 +23,7 @@ Redriven = tuple[str, str]
 DEAD_LETTERS = 100_000  # how many a group keeps, about
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Generic[R]):
+class Command(NamedTuple, Generic[R]):
     """The words of a command, what reads its reply, and what makes a failed EVALSHA whole."""
 
     words: Words
@@ -159,8 +157,7 @@ def xpending_all(key: str, group: str) -> Command[str]:
     return Command(("XPENDING", key, group), lambda reply: reply[2] or "")
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOver:
+class HandedOver(NamedTuple):
     """What HAND_OVER gives: the last id it looked at, how many entries are the heir's now, and how many it looked at."""
 
     last: str
@@ -212,8 +209,7 @@ def count_starts(key: str, group: str, me: str, rows: Sequence[tuple[str, int]])
     return COUNT_STARTS.in_full((key,), (group, me, *(word for entry_id, count in rows for word in (entry_id, str(count)))))
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What TAKE gives: the last id it looked at ('' where it saw none), the entries taken as (id, fields, deliveries, idle seconds), the ids that are
     gone, and how many it looked at."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .reports import Event
 
@@ -33,23 +33,20 @@ class Line:
     version: str = ""  # what is known of the server without asking it (the embedded one)
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Send the commands on the line, in one write. Their replies are owed. A line that is down is connected first."""
 
     line: Line
     commands: Sequence[Words]
 
 
-@dataclass(frozen=True, slots=True)
-class Receive:
+class Receive(NamedTuple):
     """The next reply owed on the line."""
 
     line: Line
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Send the commands on any free connection and give the list of their replies.
 
     Raises redis-py's error where nothing was sent, `Unanswered` where the connection broke after that.
@@ -60,15 +57,13 @@ class Call:
     patience: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(NamedTuple):
     """Close the line, at once and without a word to the server."""
 
     line: Line
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(NamedTuple):
     """A monotonic time in seconds; with `wall`, the time of day in seconds since 1970."""
 
     wall: bool = False
@@ -77,34 +72,29 @@ class Now:
 NOW = Now()
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(NamedTuple):
     """Wait until somebody rings for the listener, `seconds` at most (None: until then)."""
 
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(NamedTuple):
     """Tell the lifecycle listeners."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Chance:
+class Chance(NamedTuple):
     """A random number from 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Do:
+class Do(NamedTuple):
     """Call this and give what it comes to: its result, or, in asyncio, what awaiting it gives. (How faces run loops and other exchanges.)"""
 
     action: Callable[[], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """The server of this key moved (Redis Cluster): connect to `host`:`port` from now on, or, without them, ask the client again."""
 
     host: str = ""
