@@ -42,7 +42,7 @@ class Participant:
 
 BOTH = ("fields", "json")
 YARDSTICK = {"blocking": "by hand, COUNT 1000, one XACK per batch", "asyncio": "by hand in asyncio, COUNT 1000, one XACK per batch"}
-FASTSTREAM = "FastStream, max_records=1000, no log"  # its best with a handler for each message
+FASTSTREAM = ("FastStream, max_records=1000, no log", "FastStream, 10 workers, no log")  # with a handler for each message
 RECIPE = {"blocking": "the recipe: COUNT 10, XACK each", "asyncio": "the recipe in asyncio: COUNT 10, XACK each"}
 
 PARTICIPANTS = [
@@ -61,8 +61,8 @@ PARTICIPANTS = [
     Participant("walrus, COUNT 100, XACK each", "blocking", "peers_walrus:each", 0.1),
     Participant("walrus, COUNT 1000, one XACK per batch", "blocking", "peers_walrus:batches"),
     Participant("FastStream, default (logs each message)", "asyncio", "peers_faststream:default", 0.02, wire="faststream"),
-    Participant(FASTSTREAM, "asyncio", "peers_faststream:thousand", 0.02, wire="faststream"),
-    Participant("FastStream, 10 workers, no log", "asyncio", "peers_faststream:workers", 0.02, wire="faststream"),
+    Participant(FASTSTREAM[0], "asyncio", "peers_faststream:thousand", 0.02, wire="faststream"),
+    Participant(FASTSTREAM[1], "asyncio", "peers_faststream:workers", 0.02, wire="faststream"),
     Participant("FastStream, batch=True, no log", "asyncio", "peers_faststream:batch", 0.4),
     Participant("coredis, default (COUNT 1), XACK each", "asyncio", "peers_coredis:default", 0.02),
     Participant("coredis, buffer 1000, XACK each", "asyncio", "peers_coredis:each", 0.02),
