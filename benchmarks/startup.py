@@ -27,4 +27,5 @@ def measure(arena: Arena, effort: Effort) -> Section:
                     taken.append(float(done.stdout) * 1000)
     middle = {name: statistics.median(taken) for name, taken in found.items()}
     figures = {f"import {name}: ms": taken for name, taken in middle.items()}
+    figures["import streamio: against redis"] = middle["streamio"] / middle["redis"]
     return Section([Table("Start-up", ["import", "ms"], [[name, taken] for name, taken in middle.items()])], figures)
