@@ -22,6 +22,7 @@ TRACE = (b"traceparent", b"tracestate")
 FOR_GROUP = "header:for-group"
 DEAD_FACTS = 8
 PACKED = b"dead:fields"
+SHORT = 64  # characters of a name that is worth remembering
 MOST_WORDS = 7000  # a Lua body cannot pass on more than 8000
 
 
@@ -69,7 +70,6 @@ def is_reserved(name: bytes) -> bool:
     return name == TYPE or name in TRACE or name.startswith(HEADER)
 
 
-@lru_cache(maxsize=1024)
 def field_name(name: object) -> bytes:
     """A field's name as bytes; an error where it is none, or has a meaning of its own."""
     if not isinstance(name, (str, bytes)):
@@ -78,6 +78,9 @@ def field_name(name: object) -> bytes:
     if is_reserved(key):
         raise ValueError(f"field {name!r} cannot be used in data: it is the place of the entry's type or of a header")
     return key
+
+
+short_name = lru_cache(maxsize=1024)(field_name)
 
 
 def checked_codec(codec: Any) -> Codec:
@@ -105,7 +108,8 @@ class FlatCodec:
         found = []
         for name, value in data.items():
             plain = type(value) is str and value.isascii()
-            found.append((field_name(name), value.encode() if plain else encoded(value, name)))
+            key = short_name(name) if type(name) is str and len(name) <= SHORT else field_name(name)
+            found.append((key, value.encode() if plain else encoded(value, name)))
         return found
 
     def decode(self, fields: Pairs) -> dict[str | bytes, str | bytes]:
@@ -159,7 +163,7 @@ def decoded(codec: Codec, words: list[str]) -> Any:
     if type(codec) is JSONCodec:
         names, name = words[::2], codec.field.decode()
         value = words[2 * names.index(name) + 1] if name in names else ""
-        if value and value.isascii():
+        if value and value.isascii() and "\0" not in value:  # (else it may be UTF-16)
             return codec.loaded(value)
     return codec.decode(payload_of(pairs_of(words)))
 
@@ -197,7 +201,7 @@ def wire(codec: Codec, type: str, data: Any, headers: Mapping[str, Any] | None) 
     """An entry's fields and values, in the order in which they stand on the wire."""
     if not isinstance(type, str):
         raise TypeError(f"the type of an entry must be a str, not {type!r}")
-    words = [TYPE, type.encode() if type.isascii() else encoded(type, "type")]
+    words = [TYPE, type.encode() if type.__class__ is str and type.isascii() else encoded(type, "type")]
     if headers is not None:
         words.extend(chain.from_iterable(header_pairs(headers)))
     words.extend(chain.from_iterable(codec.encode(data)))

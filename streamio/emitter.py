@@ -32,12 +32,15 @@ class Once:
 
     def __init__(self, function: Listener) -> None:
         self.function, self.entry = function, ""
+        self.gone = False  # its entry succeeded
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
     def take(self, entry: str) -> bool:
         """Whether it is this entry's."""
+        if self.gone:
+            return False
         if not self.entry:
             self.entry = entry
         return self.entry == entry
@@ -149,32 +152,34 @@ class Handlers(EventEmitter):
 
     def batch_of(self, type: str) -> Batched | None:
         """The batch handler that an entry of this type is for, remembered in `gatherers`; None where there is none, or where listeners want it."""
+        known = self.gatherers
         try:
-            return self.gatherers[type]
+            return known[type]
         except KeyError:
             found = None if self.listeners_of(type) else self._batch_matching(type)
-        if len(self.gatherers) >= MOST_TYPES:
-            self.gatherers.clear()
-        self.gatherers[type] = found
+        if len(known) >= MOST_TYPES:
+            known.clear()
+        known[type] = found
         return found
 
     def listeners_of(self, type: str) -> tuple[Listener, ...]:
         """The listeners that an entry of this type is for, in the order in which they run."""
-        found = self.found.get(type)
+        known = self.found  # where listeners change meanwhile, there is a new one
+        found = known.get(type)
         if found is None:
-            if len(self.found) >= MOST_TYPES:
-                self.found.clear()
-            found = self.found[type] = tuple(self._matching(type))
+            if len(known) >= MOST_TYPES:
+                known.clear()
+            found = known[type] = tuple(self._matching(type))
         return found
 
     def caller_of(self, type: str) -> Listener | None:
         """One function that calls all listeners of this type, remembered in `table`; None where there are none, or where some are `once`."""
-        listeners = self.listeners_of(type)
+        known, listeners = self.table, self.listeners_of(type)
         if not listeners or any(isinstance(each, Once) for each in listeners):
             return None
-        if len(self.table) >= MOST_TYPES:
-            self.table.clear()
-        found = self.table[type] = listeners[0] if len(listeners) == 1 else self.join(listeners)
+        if len(known) >= MOST_TYPES:
+            known.clear()
+        found = known[type] = listeners[0] if len(listeners) == 1 else self.join(listeners)
         return found
 
     def join(self, listeners: tuple[Listener, ...]) -> Listener:
@@ -192,6 +197,7 @@ class Handlers(EventEmitter):
         """The entry is done: its `once` listeners leave where it succeeded, and are free for another where it failed."""
         for once in [each for each in listeners if isinstance(each, Once) and each.entry == entry]:
             if succeeded:
+                once.gone = True
                 self._remove_once(once)
             once.entry = ""
 
@@ -223,8 +229,7 @@ class Handlers(EventEmitter):
     def _forget(self) -> None:
         """Listeners changed: what was looked up before holds no more, here and below."""
         for emitter in self.family:
-            for looked_up in (emitter.table, emitter.found, emitter.gatherers):
-                looked_up.clear()
+            emitter.table, emitter.found, emitter.gatherers = {}, {}, {}
 
 
 def matches(event: str, type: str) -> bool:

@@ -22,7 +22,7 @@ from ..protocol.asking import BROKEN
 from .source import Source, addressed
 from .wire import has_news, in_time, late, reply_of, sent
 
-PAGE = 100  # replies that come in the time of one
+PAGE = 20  # replies that come in the time of one
 
 
 class Bell:

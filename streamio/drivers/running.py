@@ -29,6 +29,7 @@ class Runner:
         self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
         self.fault: BaseException | None = None
         self.clock = time.monotonic
+        self.ending = False  # no place goes on by itself any more
 
     def is_plain(self) -> bool:
         """Whether nobody watches and nothing but success acknowledges, so that a loop of few steps will do."""
@@ -45,6 +46,7 @@ class Runner:
 
     def begin_gathering(self) -> None:
         """From now on what is read may wait for its batch handler."""
+        self.ending = False
         self.hand.batch_of = lambda type: self.handlers.batch_of(type)
         self.hand.prefetch.batch = self.handlers.most_gathered()
 
@@ -99,26 +101,46 @@ class Runner:
         """What its thread or task may go on with once this thing is through, `running` from now on; None where that is for the listener to say.
         (The thing itself runs until then: nobody may think that nothing does.)"""
         hand = self.hand
-        if not hand.fresh or hand.taken or hand.gathered or hand.alone or (hand.limits and is_given_up(thing)):
+        if not hand.fresh or (hand.settings.handler_timeout is not None and is_given_up(thing)):
             return None
         with hand.moving:
-            if hand.halted or self.clock() - hand.renewed_at > hand.settings.lease or not hand.fresh:
+            if not self.may_follow():
                 return None
-            if hand.batch_of(hand.fresh[0].type) is not None:
+            try:
+                if hand.batch_of(hand.fresh[0].type) is not None:
+                    return None
+                message = hand.fresh.popleft()
+            except IndexError:  # the listener or the keeper took it
                 return None
-            message = hand.fresh.popleft()
             hand.running[id(message)] = message
         if self.is_low():
             self.driver.wake.ring()
-        if opened(hand, message):
-            return message
-        del hand.running[id(message)]
-        return None
+        return message if self.opens(message) else None
+
+    def may_follow(self) -> bool:
+        """Whether a place may go on by itself: there is nothing that the listener has to see to."""
+        hand = self.hand
+        if self.ending or hand.halted or hand.taken or hand.gathered or hand.alone:
+            return False
+        return self.clock() - hand.renewed_at <= hand.settings.lease
+
+    def opens(self, message: Any) -> bool:
+        """Whether the payload of what runs decodes; else it does not run any more."""
+        opens = False
+        try:
+            opens = opened(self.hand, message)
+        except BaseException:
+            self.hand.park(message, 0.0, message.before)
+            raise
+        finally:
+            if not opens:
+                self.hand.running.pop(id(message), None)
+        return opens
 
     def is_low(self) -> bool:
         """Whether what is in hand may not do for one more message in each place, and more was read ahead."""
         hand = self.hand
-        return bool(hand.ahead) and hand.trouble is None and len(hand.fresh) < hand.settings.concurrency and not hand.halted
+        return bool(hand.ahead) and hand.trouble is None and not hand.reading.cut and len(hand.fresh) < hand.settings.concurrency and not hand.halted
 
     # -- a delivery ---------------------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any
 
 from ..emitter import Handlers, Lifecycle
@@ -31,6 +32,7 @@ class Tasks(Runner):
         self.inline: asyncio.Task[Any] | None = None  # the listening task, where handlers run in it
         self.grace: asyncio.TimerHandle | None = None
         self.cut = False  # its grace is over
+        self.context = copy_context()  # of whoever listens
 
     async def listen(self, until: Callable[[], float | None]) -> None:
         """Handle entries until the member stops, or until none came by the time that `until` tells."""
@@ -120,7 +122,7 @@ class Tasks(Runner):
     async def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        callers, note, done, sure = self.handlers.table, hand.acks.append, 0, hand.settings.codec.cannot_fail
+        handlers, note, done, sure = self.handlers, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
             while fresh and not hand.halted and (began := clock()) - hand.renewed_at <= lease:
                 try:
@@ -129,7 +131,7 @@ class Tasks(Runner):
                     return
                 if not (sure or opened(hand, message)):
                     continue
-                call = callers.get(message.type) or self.handlers.caller_of(message.type)
+                call = handlers.table.get(message.type) or handlers.caller_of(message.type)
                 if call is None:
                     await self.handle(message)
                     if hand.gathered:
@@ -163,6 +165,7 @@ class Tasks(Runner):
     async def listen_pooled(self, until: Callable[[], float | None]) -> None:
         """Side by side, as tasks."""
         hand, most = self.hand, self.hand.settings.concurrency
+        self.context = copy_context()
         try:
             while True:
                 message = None
@@ -174,7 +177,7 @@ class Tasks(Runner):
                 if message is None:
                     await self.driver.wake.rest(SOON)
                 elif (thing := self.prepared(message)) is not None:
-                    self.places.add(asyncio.create_task(self.work(thing)))
+                    self.begin(thing)
         except asyncio.CancelledError:
             for task in self.places:
                 task.cancel()
@@ -191,6 +194,7 @@ class Tasks(Runner):
 
     async def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
+        self.ending = True
         end = time.monotonic() + self.hand.settings.grace
         while self.hand.running and not self.hand.quitting and (left := end - time.monotonic()) > 0:
             await self.driver.wake.rest(left)
@@ -201,28 +205,28 @@ class Tasks(Runner):
             await asyncio.wait(left_over, timeout=SOON)
 
     async def work(self, thing: Any) -> None:
-        """Handle a message or a batch in a task of its own, and what follows it in hand."""
+        """Handle a message or a batch in a task of its own, and begin what follows it in hand."""
+        began, following = time.monotonic(), None
         try:
-            while thing is not None:
-                thing = await self.handled(thing)
+            await self.way(thing)(thing)
+            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, time.monotonic() - began)
+            following = self.following(thing)
         except asyncio.CancelledError:
             self.hand.halt(stopping=True)
         except BaseException as error:
             self.fault = error
             self.hand.halt(stopping=True)
         finally:
+            self.hand.running.pop(id(thing), None)
             self.places.discard(asyncio.current_task())
+        if following is not None:
+            self.begin(following)
+        else:
             self.driver.wake.ring()
 
-    async def handled(self, thing: Any) -> Any:
-        """Handle it; what this task may go on with."""
-        began = time.monotonic()
-        try:
-            await self.way(thing)(thing)
-            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, time.monotonic() - began)
-            return self.following(thing)
-        finally:
-            self.hand.running.pop(id(thing), None)
+    def begin(self, thing: Any) -> None:
+        """Handle it in a task of its own, which knows no context variables of another's."""
+        self.places.add(asyncio.create_task(self.work(thing), context=self.context.copy()))
 
     async def handle_plainly(self, message: Any) -> None:
         """As `handle`, where nobody watches."""

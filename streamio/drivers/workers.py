@@ -77,7 +77,7 @@ class Workers(Runner):
     def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
         hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        callers, note, done, sure = self.handlers.table, hand.acks.append, 0, hand.settings.codec.cannot_fail
+        handlers, note, done, sure = self.handlers, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
             while fresh and not hand.halted and (began := clock()) - hand.renewed_at <= lease:
                 try:
@@ -86,7 +86,7 @@ class Workers(Runner):
                     return
                 if not (sure or opened(hand, message)):
                     continue
-                call = callers.get(message.type) or self.handlers.caller_of(message.type)
+                call = handlers.table.get(message.type) or handlers.caller_of(message.type)
                 if call is None:
                     self.handle(message)
                     if hand.gathered:
@@ -144,6 +144,7 @@ class Workers(Runner):
 
     def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
+        self.ending = True
         end = time.monotonic() + self.hand.settings.grace
         while self.hand.running and not self.hand.quitting and (left := end - time.monotonic()) > 0:
             self.driver.wake.rest(left)

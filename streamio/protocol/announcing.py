@@ -27,7 +27,7 @@ def announcing(hand: Hand, now: float) -> list[Row]:
         rows.append((greet(s.topic, s.group, s.me), greeted, None))
     if hand.numbered != hand.reading.opened or hand.reading.connection is None:
         hand.numbered, hand.number = hand.reading.opened + (hand.reading.connection is None), ""
-        rows.append((CLIENT_ID, numbered, None))
+        rows += [(CLIENT_ID, numbered, None), (client_unblock("0"), permitted, None)]
     return rows
 
 
@@ -42,6 +42,14 @@ def greeted(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
 def numbered(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
     """The connection's number."""
     hand.number = "" if isinstance(reply, ResponseError) else str(reply)
+    return
+    yield
+
+
+def permitted(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
+    """Whether a read may be ended; tried with a connection that there is not. Else the number is of no use."""
+    if isinstance(reply, ResponseError):
+        hand.number = ""
     return
     yield
 

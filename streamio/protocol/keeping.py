@@ -108,7 +108,7 @@ def renewal_at(hand: Hand, watch: Watch) -> float:
 def is_hoarding(hand: Hand, now: float) -> bool:
     """Whether entries have waited for more than a second behind a running handler, or behind handlers that ran out of their time, so that they are
     better given back; or the member is halted."""
-    if hand.settings.ack == "none" or hand.reading.cut or hand.quitting or not (hand.unstarted() or hand.ahead):
+    if hand.settings.ack == "none" or hand.reading.cut or hand.trouble is not None or hand.quitting or not (hand.unstarted() or hand.ahead):
         return False
     if is_stuck(hand) or hand.halted:
         return True

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 class Limit:
     """When a delivery runs out of its time. `kept`: the keeper is to look at it, else a timer does."""
 
-    __slots__ = ("_open", "began", "cancels", "ends", "kept", "messages", "seconds")
+    __slots__ = ("_open", "began", "cancels", "ends", "failed", "kept", "messages", "seconds")
 
     def __init__(self, messages: Sequence[Any], seconds: float, now: float, kept: bool) -> None:
         self.messages, self.seconds, self.kept = messages, seconds, kept
         self.began, self.ends = now, now + seconds
         self.cancels = True  # whether what runs now ends when it is cancelled
+        self.failed = False  # whether the verdict is that the time ran out
         self._open = True
 
     @property
@@ -78,6 +79,7 @@ def ran_out(hand: Hand, limit: Limit, now: float, chance: float) -> list[Event]:
     """The delivery has failed; the events that tell, none where that was known."""
     if not limit.close():
         return []
+    limit.failed = True
     error, told = HandlerTimeout(limit.seconds), []
     for message in limit.messages:
         if message._is_open():
@@ -109,7 +111,7 @@ def is_anything_running(hand: Hand) -> bool:
 def is_given_up(thing: Any) -> bool:
     """Whether the delivery of this message or batch ran out of its time."""
     limits = [getattr(message, "_limit", None) for message in each_of(thing)]
-    return bool(limits) and all(limit is not None and limit.over for limit in limits)
+    return bool(limits) and all(limit is not None and limit.failed for limit in limits)
 
 
 def is_stuck(hand: Hand) -> bool:

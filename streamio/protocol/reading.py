@@ -61,8 +61,8 @@ def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
 
 
 def is_dry(hand: Hand, now: float) -> bool:
-    """Whether nothing is to be had now: the last read brought nothing and no page waits to be taken; or nothing may be read."""
-    if hand.taken or hand.fresh:
+    """Whether nothing is to be had now: the last read brought nothing, none is owed and no page waits to be taken; or nothing may be read."""
+    if hand.taken or hand.fresh or hand.owed:
         return False
     return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.halted or (hand.down_since is not None and not hand.draining)
 
@@ -106,8 +106,7 @@ def picking(hand: Hand) -> Exchange[Any]:
     hand.alone = False
     if hand.taken:
         return (yield from starting(hand))
-    while hand.fresh:
-        message = hand.fresh.popleft()
+    for message in emptied(hand.fresh):
         if opened(hand, message):
             return message
     return None
@@ -172,7 +171,7 @@ def receiving(hand: Hand) -> Exchange[None]:
 
 def refilling(hand: Hand) -> Exchange[None]:
     """Receive what was read ahead while all places are taken, so that there is something in hand where one becomes free."""
-    if hand.trouble is None and hand.down_since is None and hand.ahead and not hand.halted:
+    if hand.trouble is None and hand.down_since is None and hand.ahead and not hand.halted and not hand.reading.cut:
         try:
             yield from receiving(hand)
         except (*BROKEN, ResponseError) as error:
@@ -211,7 +210,7 @@ def reading_ahead(hand: Hand) -> Exchange[None]:
 
 def reading_further(hand: Hand) -> Exchange[None]:
     """Write the read after the one that was written ahead, before that one's reply is received, where the batch before it was full."""
-    if hand.full and hand.ahead == 1 and not hand.notes:
+    if hand.full and hand.ahead == 1 and not hand.notes and hand.limit is None and hand.reading.connection is not None:
         yield from reading_behind(hand, hand.prefetch.last, hand.prefetch.last)
 
 
