@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -24,6 +25,7 @@ INSTALL = "pip install -r benchmarks/requirements.txt"
 def main() -> None:
     """As the head of this file says."""
     options = asked()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server and every process is ended
     effort = Effort(options.rounds, options.scale, options.peers)
     with Arena() as arena:
         found = machine(arena.raw, {each.library for each in PARTICIPANTS if options.peers or each.kind != "peer"})
@@ -46,7 +48,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--picture", type=Path, help="draw the throughput into this file (.svg)")
     parser.add_argument("--without-peers", dest="peers", action="store_false", help="leave out the other libraries")
     options = parser.parse_args()
-    options.sections = options.sections or SECTIONS
+    options.sections = list(dict.fromkeys(options.sections)) or SECTIONS
     if wrong := complaint(options):
         parser.error(wrong)
     return options
@@ -56,6 +58,10 @@ def complaint(options: argparse.Namespace) -> str:
     """What is in the way, if anything: said now, and not after minutes of measuring."""
     if unknown := set(options.sections) - set(SECTIONS):
         return f"there is no section {unknown.pop()!r}; there are {', '.join(SECTIONS)}"
+    if options.rounds < 1 or options.scale <= 0:
+        return "--rounds must be 1 or more, and --scale more than 0"
+    if lost := [path for path in (options.json, options.picture) if path and not path.parent.is_dir()]:
+        return f"there is no folder {str(lost[0].parent)!r}"
     if options.picture and "throughput" not in options.sections:
         return "--picture shows the section throughput, which is not among those named"
     if options.picture and not installed("matplotlib"):
@@ -82,4 +88,7 @@ def reported(found: dict[str, Any], sections: dict[str, Section]) -> dict[str, A
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

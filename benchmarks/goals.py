@@ -93,7 +93,10 @@ def main() -> None:
     """The goals beside the figures of one or several runs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.goals", description=main.__doc__)
     parser.add_argument("figures", type=Path, nargs="+", help="what `python -m benchmarks --json` wrote")
-    print(reached(*(json.loads(file.read_text())["figures"] for file in parser.parse_args().figures)).text())
+    files = parser.parse_args().figures
+    if missing := [str(file) for file in files if not file.is_file()]:
+        parser.error(f"there is no file {missing[0]!r}")
+    print(reached(*(json.loads(file.read_text())["figures"] for file in files)).text())
 
 
 if __name__ == "__main__":

@@ -210,15 +210,15 @@ def reading_ahead(hand: Hand) -> Exchange[None]:
 
 def reading_further(hand: Hand) -> Exchange[None]:
     """Write the read after the one that was written ahead, before that one's reply is received, where the batch before it was full."""
-    if hand.full and hand.ahead == 1 and not hand.notes and hand.limit is None and hand.reading.connection is not None:
+    if hand.full and hand.ahead == 1 and hand.limit is None and hand.reading.connection is not None:
         yield from reading_behind(hand, hand.prefetch.last, hand.prefetch.last)
 
 
 def reading_behind(hand: Hand, entries: int, owed: int) -> Exchange[None]:
     """Write a read behind so many entries, `owed` of them still to come, where they are expected to be over soon and nothing else is due."""
     now: float = yield NOW
-    if hand.halted or now >= min(hand.poll_at, hand.claim_at) or not hand.prefetch.is_quick(entries):
-        return
+    if hand.halted or hand.notes or now >= min(hand.poll_at, hand.claim_at) or not hand.prefetch.is_quick(entries):
+        return  # (notes go first: what is noted is still pending)
     if hand.prefetch.count(hand.in_hand + owed) > 0:
         yield from reading(hand, None, owed=owed)
         hand.ahead += 1
