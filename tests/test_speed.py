@@ -15,7 +15,7 @@ from benchmarks.job import Job
 from benchmarks.participants import BY_NAME, YARDSTICK
 from benchmarks.participants.writing import many, many_asyncio, pipeline, pipeline_asyncio
 
-ENTRIES, ROUNDS, TRIES = 40_000, 5, 3
+ENTRIES, ROUNDS, TRIES = 40_000, 3, 4
 MOST = 1.3  # times the CPU of the other side; 0.6 to 1 is usual
 LONGEST = 0.95  # times its seconds; 0.4 to 0.75 is usual
 pytestmark = [pytest.mark.slow, pytest.mark.real]
