@@ -18,8 +18,8 @@ from .machine import platform_line
 from .participants import BY_NAME
 
 INK = "#737b85"  # read on white and on black alike, as the colours are
-COLOURS = {"ours": "#e5484d", "by hand": "#3b82d6", "peer": "#9299a3"}
-SAID = {"ours": "streamio, with its defaults", "by hand": "loops by hand on redis-py", "peer": "other libraries"}
+COLOURS = {"ours": "#e5484d", "by hand": "#3b82d6", "other": "#9299a3"}
+SAID = {"ours": "streamio, with its defaults", "by hand": "loops by hand on redis-py", "other": "other libraries"}
 GROUPS = ("blocking", "asyncio")
 WIDTH, ROW, HEAD, GAP, FOOT, NAMES, NUMBERS = 600, 15.5, 40, 26, 20, 236, 52  # points
 STYLE = {"svg.hashsalt": "streamio", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 8.6, "text.color": INK}

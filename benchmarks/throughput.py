@@ -23,7 +23,7 @@ def measure(arena: Arena, effort: Effort) -> Section:
     """Throughput with both payloads."""
     tables: list[Table] = []
     figures: dict[str, float] = {}
-    participants = [each for each in PARTICIPANTS if effort.peers or each.kind != "peer"]
+    participants = [each for each in PARTICIPANTS if effort.peers or each.kind != "other"]
     for payload in ENTRIES:
         runs = alternating(arena, effort, payload, participants)
         tables.append(table(runs, payload))
@@ -84,7 +84,7 @@ def table(found: dict[str, Runs], payload: str) -> Table:
     for name, runs in found.items():
         hand = found[YARDSTICK[runs.participant.colour]]
         rows.append([name, runs.speed, f"{runs.against(hand):.2f} ×", f"{runs.cpu:.1f}", f"{runs.server:.2f}", f"{runs.wall_share:.2f}"])
-    peers = any(runs.participant.kind == "peer" for runs in found.values())
+    peers = any(runs.participant.kind == "other" for runs in found.values())
     return Table(TITLES[payload], columns, rows, PEERS if peers else "")
 
 

@@ -30,8 +30,8 @@ class Participant:
 
     @property
     def kind(self) -> str:
-        """One of `ours`, `by hand` and `peer`."""
-        return {"streamio": "ours", "redis": "by hand"}.get(self.library, "peer")
+        """One of `ours`, `by hand` and `other`."""
+        return {"streamio": "ours", "redis": "by hand"}.get(self.library, "other")
 
     def found(self) -> Callable[[Job], float | None]:
         """The function: does the job, and may give the `time.perf_counter()` of its end, where closing down is not to count."""
