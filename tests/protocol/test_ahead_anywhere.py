@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streamio.effects import Receive, Write
+from streamio.protocol.prefetch import Prefetch
 from streamio.protocol.reading import arrived
 
 from .stage import Player, Stage
@@ -17,12 +18,12 @@ SITS = {"40": [12.0, 12.0, 12.0]}  # on top of what was read ahead, for more tha
 FAILS = {"21": 1}
 
 
-def flood(monkeypatch: Any, make: type[Player] = Player, prefetch: int | str = "auto") -> tuple[Stage, Any]:
+def flood(monkeypatch: Any, make: type[Player] = Player) -> tuple[Stage, Any]:
     """A stage with a backlog of entries that are over at once, and its member."""
     stage = Stage(monkeypatch, SITS, FAILS)
     stage.publish(ENTRIES)
     stage.make = make
-    player = stage.player("m", prefetch=prefetch)
+    player = stage.player("m")
     stage.make = Player
     return stage, player
 
@@ -50,13 +51,14 @@ def test_the_next_read_is_written_before_the_reply_to_the_one_before_is_received
     assert check(stage, "undisturbed") == 0
 
 
-@pytest.mark.parametrize("prefetch", [0, 1, 2, 7, 20])
-def test_what_is_in_hand_and_what_is_owed_stay_within_the_room(monkeypatch: Any, prefetch: int) -> None:
-    stage, player = flood(monkeypatch, prefetch=prefetch)
+@pytest.mark.parametrize(("prefetch", "places"), [(0, 1), (1, 1), (7, 1), (20, 1), (1, 3), (2, 3), (5, 8)])
+def test_what_is_in_hand_and_what_is_owed_stay_within_the_room(monkeypatch: Any, prefetch: int, places: int) -> None:
+    stage, player = flood(monkeypatch)
+    player.hand.prefetch = Prefetch(prefetch, places)
     most = []
     stage.hooks.append(lambda player: most.append(player.hand.in_hand + sum(in_flight(player))))
     stage.play()
-    assert max(most) <= 1 + prefetch
+    assert max(most) <= places + prefetch
 
 
 @pytest.mark.slow
