@@ -8,9 +8,11 @@ from typing import Any
 
 from .codec import Codec, FlatCodec, wire
 from .effects import Words
+from .message import Message
 from .protocol.publishing import BATCH
 
-Item = tuple[str, Any] | Mapping[str, Any]
+Item = tuple[str, Any] | Mapping[str, Any] | Message
+OWN_HEADERS = ("for-group", "reply_to", "correlation_id")  # they are about one entry, and not for its copies
 
 
 def entry(codec: Codec, type: str, data: Any, fields: dict[str, Any], headers: Mapping[str, Any] | None) -> Words:
@@ -35,7 +37,21 @@ def entry_of(codec: Codec, item: Any) -> Words:
         return entry(codec, item["type"], {name: value for name, value in item.items() if name != "type"}, {}, None)
     if isinstance(item, tuple) and len(item) == 2:
         return entry(codec, item[0], item[1], {}, None)
-    raise TypeError(f"an item of publish_many must be (type, data) or a mapping with 'type', not {item!r}")
+    if isinstance(item, Message):
+        return entry(codec, item.type, item.data, {}, {name: value for name, value in item.headers.items() if name not in OWN_HEADERS})
+    raise TypeError(f"an item of publish_many must be (type, data), a mapping with 'type' or a message, not {item!r}")
+
+
+def entry_with(codec: Codec, value: Any, type: str) -> Words:
+    """The words of an item that may say its type, as those of `publish_many` do; else it is data, and has this type."""
+    if isinstance(value, Message) or (isinstance(value, Mapping) and "type" in value) or is_typed(value):
+        return entry_of(codec, value)
+    return entry(codec, type, value, {}, None)
+
+
+def is_typed(value: Any) -> bool:
+    """Whether the value is (type, data)."""
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
 
 
 def encoded(codec: Codec, items: list[Any]) -> tuple[list[Words], Exception | None]:
