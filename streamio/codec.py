@@ -15,11 +15,14 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Protocol
 
+from .envelopes import EntryCodec, is_whole
+
 Pairs = Sequence[tuple[bytes, bytes]]
 TYPE = b"type"
 HEADER = b"header:"
 TRACE = (b"traceparent", b"tracestate")
 FOR_GROUP = "header:for-group"
+REPLY_TO = "header:reply_to"  # stands first, where members see it at a glance
 DEAD_FACTS = 8
 PACKED = b"dead:fields"
 SHORT = 64  # characters of a name that is worth remembering
@@ -41,6 +44,9 @@ class Codec(Protocol):
     def decode(self, fields: Pairs) -> Any:
         """The data of these pairs. Raises ValueError where they do not fit; the entry is then buried as undecodable."""
         ...
+
+
+AnyCodec = Codec | EntryCodec
 
 
 def text(value: bytes) -> str | bytes:
@@ -83,13 +89,16 @@ def field_name(name: object) -> bytes:
 short_name = lru_cache(maxsize=1024)(field_name)
 
 
-def checked_codec(codec: Any) -> Codec:
+def checked_codec(codec: Any) -> AnyCodec:
     """The codec (None: `FlatCodec`), or a TypeError where it is none; a class is none, its instance may be."""
     if codec is None:
         return FlatCodec()
-    if isinstance(codec, type) or not all(hasattr(codec, name) for name in ("encode", "decode", "cannot_fail")):
-        raise TypeError(f"codec must be an object with encode, decode and cannot_fail, as FlatCodec() or JSONCodec(), not {codec!r}")
-    found: Codec = codec
+    methods = ("write", "read") if is_whole(codec) else ("encode", "decode")
+    if isinstance(codec, type) or not all(hasattr(codec, name) for name in (*methods, "cannot_fail")):
+        raise TypeError(
+            f"codec must be an object with encode, decode and cannot_fail, as FlatCodec() or JSONCodec(), or with write, read and cannot_fail, not {codec!r}"
+        )
+    found: AnyCodec = codec
     return found
 
 
@@ -197,13 +206,17 @@ def payload_of(fields: Pairs) -> list[tuple[bytes, bytes]]:
     return [pair for pair in fields if not is_reserved(pair[0])]
 
 
-def wire(codec: Codec, type: str, data: Any, headers: Mapping[str, Any] | None) -> list[bytes]:
+def wire(codec: AnyCodec, type: str, data: Any, headers: Mapping[str, Any] | None) -> list[bytes]:
     """An entry's fields and values, in the order in which they stand on the wire."""
     if not isinstance(type, str):
         raise TypeError(f"the type of an entry must be a str, not {type!r}")
+    if codec.__class__ is not FlatCodec and is_whole(codec):
+        return list(chain.from_iterable(codec.write(type, data, headers)))
     words = [TYPE, type.encode() if type.__class__ is str and type.isascii() else encoded(type, "type")]
     if headers is not None:
-        words.extend(chain.from_iterable(header_pairs(headers)))
+        pairs = header_pairs(headers)
+        first = [pair for pair in pairs if pair[0] == REPLY_TO.encode()]
+        words = [*chain.from_iterable(first), *words, *chain.from_iterable(pair for pair in pairs if pair not in first)]
     words.extend(chain.from_iterable(codec.encode(data)))
     return words
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured
-from .drivers.results import finished, refuse_awaitable
+from .drivers.results import finished, refuse_awaitable, together
 from .emitter import Batched, Handlers, Listener
 from .ids import Duration, seconds
 from .message import Message
@@ -42,11 +42,12 @@ class InThread:
     def __call__(self, message: Message) -> Any:
         return asyncio.to_thread(self.called, message)
 
-    def called(self, message: Message) -> None:
-        """In the thread: an awaitable would be awaited by nobody."""
+    def called(self, message: Message) -> Any:
+        """What the function gives, in the thread: an awaitable would be awaited by nobody."""
         result = self.function(message)
         if result is not None:
             refuse_awaitable(result, self.function, "in a thread, where nothing awaits it: leave thread=True out")
+        return result
 
 
 class Emitting(Handlers, Coloured[C]):
@@ -141,17 +142,22 @@ class Emitting(Handlers, Coloured[C]):
     def join(self, listeners: tuple[Listener, ...]) -> Listener:
         """One function that runs the listeners in order; the first that raises ends it."""
 
-        def all_blocking(message: Message) -> None:
+        def all_blocking(message: Message) -> Any:
+            given = None
             for listener in listeners:
                 result = listener(message)
                 if result is not None:
                     refuse_awaitable(result, listener)
+                    given = together(given, result)
+            return given
 
-        async def all_asyncio(message: Message) -> None:
+        async def all_asyncio(message: Message) -> Any:
+            given = None
             for listener in listeners:
                 result = listener(message)
                 if result is not None:
-                    await finished(result, listener)
+                    given = together(given, await finished(result, listener))
+            return given
 
         return all_asyncio if self._is_asyncio else all_blocking
 

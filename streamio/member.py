@@ -225,7 +225,7 @@ class ConsumerGroupMember(Membership[C]):
     def flush(self) -> Exchange[None]:
         """Bring all settlements noted so far to the server now."""
         hand = self._hand
-        if hand.acks or hand.notes or hand.flying:
+        if hand.is_noted or hand.flying:
             yield Do(lambda: self._driver.run_on(hand.side, delivering(hand, hand.side)))
 
     @operation
@@ -239,7 +239,7 @@ class ConsumerGroupMember(Membership[C]):
             state="standby" if hand.displaced else hand.state,
             waiting=len(hand.unstarted()),
             running=len({*hand.held, *(message.id for message in hand.started())}),
-            notes=len(hand.acks) + len(hand.notes),
+            notes=len(hand.acks) + len(hand.notes) + len(hand.outputs),
             prefetch=max(1, hand.prefetch.count(0)),
             handled=hand.handled,
             failed=hand.failures,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .codec import FOR_GROUP, FlatCodec, Pairs, decoded, headers_of, is_reserved, pairs_of
+from .codec import FOR_GROUP, REPLY_TO, FlatCodec, Pairs, decoded, headers_of, is_reserved, pairs_of
 from .ids import Duration, published_at, seconds
 from .protocol.holding import Guard
 from .protocol.limiting import Limit
@@ -56,7 +56,8 @@ class Message:
     claimed       whether it was taken over from a member that went silent, or from an earlier life of this one
     """
 
-    __slots__ = ("_data", "_denied", "_flat", "_guard", "_hand", "_limit", "_open", "id", "type")
+    __slots__ = ("_asks", "_data", "_denied", "_flat", "_guard", "_hand", "_limit", "_open", "id", "type")
+    _asks: bool  # whether its producer waits for a reply, also where its handler returns nothing
     _guard: Guard
     _limit: Limit
     _denied: Event | None  # that its handler asked for another try, or for the dead letters (None)
@@ -68,7 +69,10 @@ class Message:
 
     def __init__(self, id: str, flat: list[str], hand: Any) -> None:
         self.id = id
-        self.type = flat[1] if flat[0] == "type" and flat[1].isascii() else typed_slowly(flat, hand)
+        if flat[0] == "type" and flat[1].isascii():
+            self.type, self._asks = flat[1], False
+        else:
+            self.type, self._asks = typed_slowly(flat, hand), REPLY_TO in flat[::2]
         self._flat = flat
         self._hand = hand
         self._data = None

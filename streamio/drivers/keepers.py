@@ -52,7 +52,7 @@ class ThreadKeeper:
             if hand.finished:
                 break
             hand.asleep = pause is None or pause > SOON
-            if hand.asleep and (hand.acks or hand.notes):  # noted while this turn ended
+            if hand.asleep and hand.is_noted:  # noted while this turn ended
                 pause = SOON
             hand.wakes_at = NEVER if pause is None else time.monotonic() + pause
             self.bell.rest(pause)
@@ -147,7 +147,7 @@ class TimerKeeper:
         if hand.finished or self.loop is None:
             return
         hand.asleep = pause is None or pause > SOON
-        if hand.asleep and (hand.acks or hand.notes or self.again):
+        if hand.asleep and (hand.is_noted or self.again):
             pause, hand.asleep = SOON, False
         hand.wakes_at = NEVER if pause is None else time.monotonic() + pause
         if pause is not None:

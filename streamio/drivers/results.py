@@ -1,4 +1,4 @@
-"""What listeners return: it says nothing, but work undone must not be dropped with it."""
+"""What listeners return: the reply, where one is wanted. Work undone must not be dropped with it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import inspect
 from typing import Any
 
 from ..protocol.gathering import Batch
+from ..protocol.notes import Effects
 
 BLOCKING = "on a blocking member: use a redis.asyncio client, or a plain function"
 
 
 def refuse_awaitable(result: Any, listener: Any, where: str = BLOCKING) -> None:
-    """What a plain function returned is dropped, but an awaitable or a generator would be work undone."""
+    """What a plain function returned may be a reply, but an awaitable or a generator would be work undone."""
+    if type(result) is Effects:
+        return
     refuse_unawaited(result, listener, where)
     refuse_generator(result, listener)
 
@@ -36,9 +39,23 @@ async def result_of(batch: Batch) -> Any:
     return await result if hasattr(result, "__await__") else result
 
 
-async def finished(result: Any, listener: Any) -> None:
-    """What a listener returned, awaited where it is to be."""
+async def finished(result: Any, listener: Any) -> Any:
+    """What a listener gives, awaited where it is to be."""
     if hasattr(result, "__await__"):
-        await result
-    else:
-        refuse_generator(result, listener)
+        return await result
+    refuse_generator(result, listener)
+    return result
+
+
+def together(before: Any, result: Any) -> Any:
+    """What several listeners gave: the last value, and all effects."""
+    if result is None or before is None:
+        return before if result is None else result
+    (first, value), (then, last) = parts_of(before), parts_of(result)
+    value = value if last is None else last
+    return Effects([*first, *then], value) if first or then else value
+
+
+def parts_of(result: Any) -> tuple[Any, Any]:
+    """The effects and the value of what a listener gave."""
+    return (result.commands, result.value) if type(result) is Effects else ((), result)

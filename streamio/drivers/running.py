@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..effects import Words
 from ..emitter import Batched, Handlers, Lifecycle
 from ..errors import NotAcknowledged
 from ..protocol.gathering import ALWAYS, Batch, begin, gather, is_last
-from ..protocol.hand import Hand, closes, no_batch
+from ..protocol.hand import Hand, no_batch
 from ..protocol.holding import guarded
 from ..protocol.limiting import Limit, ended, is_given_up, left, limited
+from ..protocol.notes import closes
 from ..protocol.outcomes import failed, succeeded
+from ..protocol.replying import effects_of
 from ..protocol.taking import opened
 
 
@@ -173,9 +176,11 @@ class Runner:
         for message in messages:
             self.hand.park(message, 0.0, message.before)
 
-    def succeeded(self, message: Any, began: float) -> None:
+    def succeeded(self, message: Any, began: float, effects: Sequence[Words] = ()) -> None:
         """The handlers of one message returned; where they asked for another try or for the dead letters, it did not succeed."""
         hand, lifecycle = self.hand, self.lifecycle
+        if effects:
+            hand.give(message, effects)
         if is_denied(message):
             hand.handled += 1
             self.denied(message)
@@ -183,6 +188,16 @@ class Runner:
         succeeded(hand, message)
         if lifecycle.watched:
             lifecycle.tell(hand.event("succeeded", message=message, duration=self.clock() - began))
+
+    def effects(self, message: Any, given: Any) -> Sequence[Words]:
+        """The commands that go out with the acknowledgement of a message whose handlers gave this."""
+        return () if given is None and not message._asks else effects_of(self.hand, message, given, time.time())
+
+    def gives(self, message: Any, given: Any) -> None:
+        """Note what goes out with the acknowledgement of a message."""
+        commands = effects_of(self.hand, message, given, time.time())
+        if commands:
+            self.hand.give(message, commands)
 
     def denied(self, message: Any) -> None:
         """A handler returned, and had asked for another try or for the dead letters (which tells itself)."""

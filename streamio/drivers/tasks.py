@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
 from ..emitter import Handlers, Lifecycle
 from ..protocol.gathering import Batch, due_at
 from ..protocol.hand import SOON, Hand
-from ..protocol.limiting import Limit, ran_out
+from ..protocol.limiting import Limit
 from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message, refilling
 from ..protocol.taking import opened
 from .asyncio import Asyncio
-from .results import finished, refuse_generator, result_of
+from .results import finished, refuse_generator, result_of, together
 from .running import Runner, acknowledged, is_denied
+from .timed import within
 
 
 class Tasks(Runner):
@@ -140,9 +140,11 @@ class Tasks(Runner):
                 try:
                     result = call(message)
                     if hasattr(result, "__await__"):  # (`finished`, without a coroutine of its own)
-                        await result
+                        result = await result
                     elif result is not None:
                         refuse_generator(result, call)
+                    if result is not None or message._asks:
+                        self.gives(message, result)
                 except Exception as error:
                     self.failed(message, error, clock() - began)
                     continue
@@ -237,9 +239,11 @@ class Tasks(Runner):
         try:
             result = call(message)
             if hasattr(result, "__await__"):
-                await result
+                result = await result
             elif result is not None:
                 refuse_generator(result, call)
+            if result is not None or message._asks:
+                self.gives(message, result)
         except Exception as error:
             return self.failed(message, error, time.monotonic() - began)
         except BaseException:
@@ -254,7 +258,8 @@ class Tasks(Runner):
             return await self.handle_otherwise(message)
         limit, began = self.starts((message,)), time.monotonic()
         try:
-            await self.within(limit, self.called(listeners, message, limit))
+            given = await within(self.hand, self.lifecycle, limit, self.called(listeners, message, limit))
+            effects = self.effects(message, given)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)
             if not self.is_over(limit):
@@ -267,7 +272,7 @@ class Tasks(Runner):
         over = self.is_over(limit)
         self.handlers.over(listeners, message.id, not over and not is_denied(message))
         if not over:
-            self.succeeded(message, began)
+            self.succeeded(message, began, effects)
 
     async def handle_otherwise(self, message: Any) -> None:
         """No listener wants the message: it is for a batch handler, or for nobody."""
@@ -285,7 +290,7 @@ class Tasks(Runner):
             return
         limit, began = self.starts(batch.started), time.monotonic()
         try:
-            done = acknowledged(batch, await self.within(limit, result_of(batch)))
+            done = acknowledged(batch, await within(self.hand, self.lifecycle, limit, result_of(batch)))
         except Exception as error:
             if not self.is_over(limit):
                 self.raised(batch, error, began)
@@ -296,35 +301,13 @@ class Tasks(Runner):
         if not self.is_over(limit):
             self.returned(batch, done, began)
 
-    async def called(self, listeners: tuple[Any, ...], message: Any, limit: Limit | None) -> None:
-        """The listeners of one message, one after the other."""
+    async def called(self, listeners: tuple[Any, ...], message: Any, limit: Limit | None) -> Any:
+        """What the listeners of one message give, one after the other."""
+        given = None
         for listener in listeners:
             if limit is not None:
                 limit.cancels = not getattr(listener, "in_thread", False)
             result = listener(message)
             if result is not None:
-                await finished(result, listener)
-
-    async def within(self, limit: Limit | None, work: Coroutine[Any, Any, Any]) -> Any:
-        """What the work gives. Where its time is over it has failed at that moment, and is cancelled (a thread cannot be: it is waited for)."""
-        if limit is None:
-            return await work
-        loop, timer = asyncio.get_running_loop(), None
-
-        def look() -> None:
-            nonlocal timer
-            left = limit.ends - time.monotonic()
-            if left > 0:
-                timer = loop.call_later(left, look)
-                return
-            for event in ran_out(self.hand, limit, time.monotonic(), random.random()):
-                self.lifecycle.tell(event)
-            if limit.cancels:
-                scope.reschedule(0.0)
-
-        async with asyncio.timeout(None) as scope:
-            timer = loop.call_later(limit.seconds, look)
-            try:
-                return await work
-            finally:
-                timer.cancel()
+                given = together(given, await finished(result, listener))
+        return given

@@ -17,7 +17,7 @@ from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message, refilling
 from ..protocol.taking import opened
 from .blocking import Blocking
-from .results import refuse_awaitable, refuse_unawaited
+from .results import refuse_awaitable, refuse_unawaited, together
 from .running import Runner, acknowledged, is_denied
 from .threads import Pool
 
@@ -94,8 +94,9 @@ class Workers(Runner):
                     continue
                 try:
                     result = call(message)
-                    if result is not None:
+                    if result is not None or message._asks:
                         refuse_awaitable(result, call)
+                        self.gives(message, result)
                 except Exception as error:
                     self.failed(message, error, clock() - began)
                     continue
@@ -186,8 +187,9 @@ class Workers(Runner):
         began = time.monotonic()
         try:
             result = call(message)
-            if result is not None:
+            if result is not None or message._asks:
                 refuse_awaitable(result, call)
+                self.gives(message, result)
         except Exception as error:
             return self.failed(message, error, time.monotonic() - began)
         except BaseException:
@@ -202,10 +204,8 @@ class Workers(Runner):
             return self.handle_otherwise(message)
         limit, began = self.starts((message,)), time.monotonic()
         try:
-            for listener in listeners:
-                result = listener(message)
-                if result is not None:
-                    refuse_awaitable(result, listener)
+            given = self.called(listeners, message)
+            effects = self.effects(message, given)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)
             if not self.is_over(limit):
@@ -218,7 +218,17 @@ class Workers(Runner):
         over = self.is_over(limit)
         self.handlers.over(listeners, message.id, not over and not is_denied(message))
         if not over:
-            self.succeeded(message, began)
+            self.succeeded(message, began, effects)
+
+    def called(self, listeners: tuple[Any, ...], message: Any) -> Any:
+        """What the listeners of one message give, one after the other."""
+        given = None
+        for listener in listeners:
+            result = listener(message)
+            if result is not None:
+                refuse_awaitable(result, listener)
+                given = together(given, result)
+        return given
 
     def handle_otherwise(self, message: Any) -> None:
         """No listener wants the message: it is for a batch handler, or for nobody."""

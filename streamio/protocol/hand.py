@@ -12,41 +12,25 @@ Every operation that more than one thread may do is one step under the interpret
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..codec import FlatCodec
-from ..effects import Line
+from ..effects import Line, Words
 from ..reports import Event
 from .gathering import Batch, each_of
+from .notes import Burial, Note, Output, Parking, closes, entry_of, release
 from .prefetch import Prefetch
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .limiting import Limit
+    from .replying import Outlet
 
 SOON = 0.05  # seconds a note may wait
 NEVER = float("inf")
 ORPHAN = 365 * 86400.0  # seconds of idle time under the parking consumer that mark an orphan (`taking`)
-
-
-class Delivery(Protocol):
-    """What the protocol knows of a message."""
-
-    id: str
-    type: str
-    _flat: list[str]
-
-    @property
-    def deliveries(self) -> int:
-        """Which delivery this is, from 1."""
-        ...
-
-    @property
-    def data(self) -> Any:
-        """The decoded payload."""
 
 
 class Bell(Protocol):
@@ -54,30 +38,6 @@ class Bell(Protocol):
 
     def ring(self) -> None:
         """Wake it, now or when it next rests."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parking:
-    """A note: let the entry wait `delay` seconds under the parking consumer, with this many deliveries counted."""
-
-    id: str
-    delay: float
-    deliveries: int
-    wanted: bool = True  # whether this member means to look again when it is due
-    orphan: bool = False  # whether it may have killed a process: given back before it started
-    message: Delivery | None = None  # what its dead letter holds where the entry has left the stream
-
-
-@dataclass(frozen=True, slots=True)
-class Burial:
-    """A note: write the entry to the dead letters and acknowledge it."""
-
-    message: Delivery
-    reason: str
-    error: BaseException | None = None
-
-
-Note = Parking | Burial
 
 
 class Hand:
@@ -95,6 +55,8 @@ class Hand:
         self.server: str | None = None  # its version, as it told it
         self.handled = self.failures = self.claims = self.settled = 0
         self.stopping = self.paused = self.displaced = self.halted = False
+        self.reply_to: Outlet | None = None  # where replies go that their entries say nothing of
+        self.is_clustered = False  # only keys of one slot can be written in one step
         self.finished = False  # the keeper is to end
         self.abandoned = False  # the member is gone; the keeper gives everything back and ends
         self.draining = False  # no outage ends the listening before all is handled
@@ -113,8 +75,10 @@ class Hand:
         self.held: dict[str, object] = {}  # by id, in the user's hands
         self.acks: deque[str] = deque()
         self.notes: deque[Note] = deque()
+        self.outputs: deque[Output] = deque()  # acknowledgements with something to be done in the same step
         self.owed: deque[Any] = deque()
         self.sent: deque[list[str]] = deque()
+        self.sent_outputs: deque[list[Output]] = deque()
         self.flying: deque[str] = deque()
         self.empty()
 
@@ -124,7 +88,7 @@ class Hand:
             things.clear()
         if forgets_running:
             self.running.clear()
-        for notes in (self.acks, self.notes, self.owed, self.sent, self.flying):
+        for notes in (self.acks, self.notes, self.outputs, self.owed, self.sent, self.sent_outputs, self.flying):
             notes.clear()
         self.current: Any = None
         self.told: dict[bool, int] = {}  # entries told as skipped, of a group that has read nothing yet, and of one that has
@@ -134,6 +98,7 @@ class Hand:
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
         self.blocked = False  # a read was written that waits for news
+        self.in_full = False  # the server did not know the script of the outputs
         self.called = False  # something waits under the parking consumer and is due: a read that blocks is to end
         self.ahead = 0  # reads that were written before the batch in hand is handled; their replies lie unread
         self.down_since: float | None = None
@@ -171,6 +136,16 @@ class Hand:
         if not closes(message):
             return False
         self.acks.append(message.id)
+        if self.asleep:
+            self.bell.ring()
+        release(message)
+        return True
+
+    def give(self, message: Any, commands: Sequence[Words]) -> bool:
+        """Note that these commands are to be done in one step with the acknowledgement; whether this settlement was the first."""
+        if not closes(message):
+            return False
+        self.outputs.append(Output(message, commands))
         if self.asleep:
             self.bell.ring()
         release(message)
@@ -251,8 +226,15 @@ class Hand:
         self.ahead, self.blocked, self.called = 0, False, False
         while self.sent:
             self.put_back(self.sent.popleft())
+        while self.sent_outputs:
+            self.outputs.extendleft(note._replace(doubtful=True) for note in reversed(self.sent_outputs.popleft()))
 
     # -- looking ------------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_noted(self) -> bool:
+        """Whether anything is settled that nobody has brought to the server."""
+        return bool(self.acks or self.notes or self.outputs)
 
     @property
     def in_hand(self) -> int:
@@ -290,8 +272,9 @@ class Hand:
         with self.moving:
             known = {message.id for message in (*self.unstarted(), *self.started(), *self.undecided)}
         known |= set(self.held) | set(self.acks) | set(self.flying)
-        known.update(note.id if isinstance(note, Parking) else note.message.id for note in list(self.notes))
+        known.update(entry_of(note) for note in list(self.notes))
         known.update(entry_id for ids in list(self.sent) for entry_id in ids)
+        known.update(note.message.id for notes in (list(self.outputs), *list(self.sent_outputs)) for note in notes)
         return known
 
     def event(self, name: str, **facts: Any) -> Event:
@@ -301,19 +284,3 @@ class Hand:
 
 def no_batch(type: str) -> None:
     """The batch handler for a type where nothing listens: none."""
-
-
-def release(message: Any) -> None:
-    """A message that was settled is in its user's hands no more. Only after the note: what is pending is always known."""
-    guard = getattr(message, "_guard", None)
-    if guard is not None:
-        guard.release()
-
-
-def closes(message: Any) -> bool:
-    """Whether this is the message's first settlement; it is settled from now on."""
-    try:
-        del message._open
-    except AttributeError:
-        return False
-    return True

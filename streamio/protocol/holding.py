@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .hand import Parking
+from .notes import Parking
 
 
 class Guard:

@@ -182,7 +182,7 @@ def leaving(hand: Hand) -> Exchange[None]:
 
 def is_owing(hand: Hand) -> bool:
     """Whether the server is still to be told something that would otherwise run again, or later."""
-    return bool(hand.acks or hand.notes or hand.flying or (hand.unstarted() and hand.settings.ack != "none"))
+    return bool(hand.is_noted or hand.flying or (hand.unstarted() and hand.settings.ack != "none"))
 
 
 def parting(hand: Hand) -> Exchange[None]:

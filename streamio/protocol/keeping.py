@@ -78,9 +78,9 @@ def is_late(hand: Hand, watch: Watch, now: float) -> bool:
     """Whether notes have waited for 50 ms. Acknowledgements have not while somebody else takes them: they go with each read."""
     watch.lively = hand.writers != watch.writers
     watch.writers = hand.writers
-    if not hand.notes and (watch.lively or not hand.acks):
+    if not hand.notes and (watch.lively or not (hand.acks or hand.outputs)):
         watch.noted_at = None
-    if not hand.acks and not hand.notes:
+    if not hand.is_noted:
         return False
     if watch.noted_at is None:
         watch.noted_at = now
@@ -89,7 +89,7 @@ def is_late(hand: Hand, watch: Watch, now: float) -> bool:
 
 def is_pending(hand: Hand) -> bool:
     """Whether anything is pending under the member's name."""
-    return bool(hand.in_hand or hand.held or hand.ahead or hand.undecided) and hand.settings.ack != "none"
+    return bool(hand.in_hand or hand.held or hand.ahead or hand.undecided or hand.outputs) and hand.settings.ack != "none"
 
 
 def renewed(hand: Hand, watch: Watch, now: float) -> None:
@@ -135,7 +135,7 @@ def letting_go(hand: Hand) -> Exchange[None]:
 def rest(hand: Hand, watch: Watch, now: float) -> float | None:
     """Seconds until something is due."""
     ends = [now + SOON] if watch.lively else []  # awake while there is traffic, so that nobody has to ring at each batch
-    if hand.acks or hand.notes:
+    if hand.is_noted:
         ends.append((now if watch.noted_at is None else watch.noted_at) + SOON)
     if is_pending(hand):
         ends.append(renewal_at(hand, watch))

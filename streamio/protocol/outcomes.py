@@ -6,7 +6,8 @@ from typing import Any
 
 from ..errors import NotAcknowledged
 from ..reports import Event
-from .hand import Hand, Parking, closes
+from .hand import Hand
+from .notes import Parking, closes
 
 
 def succeeded(hand: Hand, message: Any) -> None:

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError, ResponseError
 
 from ..commands import xack
 from ..effects import Exchange, Receive, Words, Write
+from . import outputting
 from .asking import passes
 from .hand import Hand
 
@@ -27,6 +28,8 @@ def writing(hand: Hand, rows: Sequence[Row]) -> Exchange[None]:
         hand.sent.append(ids)
         hand.owed.append((acknowledged, ids))
         commands.append(xack(hand.settings.topic, hand.settings.group, ids))
+    if hand.outputs:
+        commands += outputting.rows(hand)
     for words, exchange, argument in rows:
         commands.append(words)
         hand.owed.append((exchange, argument))

@@ -257,7 +257,7 @@ def waiting(hand: Hand, block: float) -> Exchange[None]:
     facts = yield from ask(hand.reading, xinfo_stream(s.topic))
     yield from reading(hand, None)
     yield from collecting(hand)
-    if not hand.fresh and not hand.notes and not hand.halted:
+    if not hand.fresh and not hand.notes and not hand.outputs and not hand.halted:
         hand.blocked = True
         yield from ask(hand.reading, xread(s.topic, facts["last-generated-id"], 1, block))
         hand.blocked = False

@@ -11,6 +11,7 @@ from .asking import BROKEN, ask, says
 from .groups import creating_on, is_lost
 from .hand import Hand
 from .leasing import dropping, renewing
+from .outputting import sending_outputs
 
 SETUP = (AuthenticationError, AuthorizationError, NoPermissionError)
 CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "SSLV3_ALERT", "TLSV1_ALERT", "CERTIFICATE_REQUIRED")
@@ -72,6 +73,7 @@ def recovering(hand: Hand) -> Exchange[None]:
         yield from regrouping(hand, error)
         mine = set()
     yield from dropping(hand, mine)
+    yield from sending_outputs(hand, hand.reading)
     hand.down_since = hand.refused_since = None
     hand.back_at = yield Now()
     hand.claim_at = max(hand.claim_at, now + s.lease / 3)

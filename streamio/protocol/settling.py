@@ -19,7 +19,9 @@ from ..keys import WAITING
 from ..scripts import BURY
 from .asking import BROKEN, ask
 from .groups import is_lost
-from .hand import ORPHAN, Burial, Hand, Note, Parking
+from .hand import ORPHAN, Hand
+from .notes import Burial, Note, Parking, entry_of
+from .outputting import sending_outputs
 
 PAGE = 500  # entries in one command
 SLACK = 0.002  # seconds that the server's clock, which counts whole milliseconds, may be behind when a wait ends
@@ -28,6 +30,7 @@ SLACK = 0.002  # seconds that the server's clock, which counts whole millisecond
 def sending(hand: Hand, line: Line) -> Exchange[None]:
     """Bring all notes to the server, on a line that owes nothing."""
     yield from sending_acks(hand, line)
+    yield from sending_outputs(hand, line)
     yield from sending_notes(hand, line)
 
 
@@ -87,11 +90,6 @@ def refused(hand: Hand, notes: list[Note], error: Exception) -> Exchange[None]:
     if isinstance(first, Burial) and first.reason != "missing":  # what left the stream cannot wait
         hand.notes.append(Parking(first.message.id, hand.settings.lease, first.message.deliveries, message=first.message))
     yield Emit(hand.event("error", error=error, ids=[entry_of(first)]))
-
-
-def entry_of(note: Note) -> str:
-    """The id of the entry that a note is about."""
-    return note.id if isinstance(note, Parking) else note.message.id
 
 
 def landed(hand: Hand, ids: Iterable[str]) -> None:

@@ -23,8 +23,9 @@ from ..keys import WAITING
 from .asking import ask
 from .gathering import gather, is_last
 from .groups import is_lost
-from .hand import ORPHAN, Burial, Hand
+from .hand import ORPHAN, Hand
 from .limiting import is_anything_running
+from .notes import Burial
 from .owing import collecting, writing
 from .redriving import for_this_group
 

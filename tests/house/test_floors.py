@@ -8,11 +8,11 @@ from .source import Import, Module, modules
 
 FLOORS: list[set[str]] = [
     {"errors", "effects", "ids", "keys", "retry", "retention", "reports"},
-    {"scripts", "trimming", "commands", "codec", "emitter"},
+    {"scripts", "trimming", "envelopes", "outputs", "commands", "codec", "emitter"},
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
-    {"message", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items", "topic", "group", "membership", "member"},
+    {"message", "enveloped", "cloudevents", "streamerson", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items", "topic", "group", "membership", "member"},
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3

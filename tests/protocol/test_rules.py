@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError
 from streamio import RetryPolicy
 from streamio.effects import Write
 from streamio.keys import WAITING
-from streamio.protocol.hand import Parking
+from streamio.protocol.notes import Parking
 from streamio.protocol.settling import sending
 
 from .stage import LEASE, Player, Stage

@@ -1,0 +1,38 @@
+"""The time that a handler has in asyncio: a timer of the event loop ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from ..emitter import Lifecycle
+from ..protocol.hand import Hand
+from ..protocol.limiting import Limit, ran_out
+
+
+async def within(hand: Hand, lifecycle: Lifecycle, limit: Limit | None, work: Coroutine[Any, Any, Any]) -> Any:
+    """What the work gives. Where its time is over it has failed at that moment, and is cancelled (a thread cannot be: it is waited for)."""
+    if limit is None:
+        return await work
+    loop, timer = asyncio.get_running_loop(), None
+
+    def look() -> None:
+        nonlocal timer
+        left = limit.ends - time.monotonic()
+        if left > 0:
+            timer = loop.call_later(left, look)
+            return
+        for event in ran_out(hand, limit, time.monotonic(), random.random()):
+            lifecycle.tell(event)
+        if limit.cancels:
+            scope.reschedule(0.0)
+
+    async with asyncio.timeout(None) as scope:
+        timer = loop.call_later(limit.seconds, look)
+        try:
+            return await work
+        finally:
+            timer.cancel()

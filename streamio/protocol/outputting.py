@@ -1,0 +1,141 @@
+"""Outputs on their way to the server: what a handler's entry puts out is done in one step with its acknowledgement, and only by its owner.
+
+1. A step that was sent and not answered is sent again: it does nothing where it was done, because then the entry is pending no more.
+2. What the server refuses for a while (no memory, demoted) is kept in hand, its entry leased, and nothing new is read until it is through.
+3. What it refuses for good (the output's key holds something else) is the entry's failure, by the group's retry policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, ResponseError
+
+from ..commands import Command
+from ..effects import Chance, Emit, Exchange, Line, Words
+from ..outputs import DONE, GONE, output, weight
+from .asking import ask, passes, says
+from .groups import is_lost
+from .hand import Hand
+from .notes import Burial, Output, Parking
+
+PAGE = 200  # entries in one step
+BYTES = 1_000_000  # of commands in one step, unless one entry has more
+
+
+def take_page(hand: Hand) -> list[Output]:
+    """The next outputs, as many as one step takes: they are the caller's now."""
+    taken: list[Output] = []
+    size = 0
+    hand.writers += 1
+    while len(taken) < PAGE and size < BYTES:
+        try:
+            note = hand.outputs.popleft()
+        except IndexError:
+            break
+        taken.append(note)
+        size += weight(note.commands)
+    return taken
+
+
+def step(hand: Hand, notes: Sequence[Output]) -> Command[list[int | str]]:
+    """The command that does all of them."""
+    s = hand.settings
+    return output(s.topic, s.group, "" if s.ack == "none" else s.me, [(note.message.id, note.commands) for note in notes])
+
+
+def rows(hand: Hand) -> list[Words]:
+    """The commands for all outputs noted so far, on the reading line; their answers are owed."""
+    words = []
+    while notes := take_page(hand):
+        hand.sent_outputs.append(notes)
+        hand.owed.append((answered, notes))
+        command = step(hand, notes)
+        words.append(command.in_full if hand.in_full else command.words)
+    hand.in_full = False
+    return words
+
+
+def answered(hand: Hand, notes: list[Output], reply: object) -> Exchange[None]:
+    """The answer to a step on the reading line. A refusal that passes is as good as a lost line."""
+    if isinstance(reply, NoScriptError):
+        hand.sent_outputs.popleft()
+        hand.in_full = True
+        hand.outputs.extendleft(reversed(notes))
+        return
+    if isinstance(reply, ResponseError) and passes(reply):
+        raise ConnectionError(str(reply)) from reply
+    if isinstance(reply, ResponseError) and not is_lost(reply):
+        raise reply
+    hand.sent_outputs.popleft()
+    if not isinstance(reply, ResponseError):  # (what a lost group had is given again)
+        yield from judging(hand, notes, list(reply))  # type: ignore[call-overload]
+
+
+def sending_outputs(hand: Hand, line: Line) -> Exchange[None]:
+    """Bring all outputs noted to the server, on a line that owes nothing."""
+    while notes := take_flying(hand):
+        try:
+            states = yield from ask(line, step(hand, notes))
+        except BaseException as error:
+            if not is_lost(error):
+                hand.outputs.extendleft(note._replace(doubtful=True) for note in reversed(notes))
+                raise
+            states = []
+        finally:
+            for note in notes:
+                hand.flying.remove(note.message.id)
+        yield from judging(hand, notes, states)
+
+
+def take_flying(hand: Hand) -> list[Output]:
+    """As `take_page`; they are in flight from before they are taken, so that another thread knows of them all the time."""
+    before = [note.message.id for note in list(hand.outputs)]
+    hand.flying.extend(before)
+    notes = take_page(hand)
+    taken = [note.message.id for note in notes]
+    for entry_id in set(before).difference(taken):
+        hand.flying.remove(entry_id)
+    hand.flying.extend(set(taken).difference(before))
+    return notes
+
+
+def judging(hand: Hand, notes: Sequence[Output], states: Sequence[int | str]) -> Exchange[None]:
+    """What became of each: done, or another's, or gone, or failed."""
+    refused: list[Output] = []
+    for note, state in zip(notes, states):
+        if state == DONE:
+            hand.settled += 1
+        elif isinstance(state, str):
+            error = ResponseError(state)
+            if passes(error) or says(error, "OOM"):
+                refused.append(note)
+            else:
+                yield from failing(hand, note, error)
+        elif not note.doubtful:
+            yield from losing(hand, note, state)
+    if refused:
+        hand.outputs.extendleft(reversed(refused))
+        raise OutOfMemoryError(states[notes.index(refused[0])])
+
+
+def failing(hand: Hand, note: Output, error: Exception) -> Exchange[None]:
+    """The server will not take this output: the delivery has failed."""
+    message, s = note.message, hand.settings
+    hand.failures += 1
+    chance: float = yield Chance()
+    delay = s.retry.wait(error, message.deliveries, chance)
+    yield Emit(hand.event("failed", message=message, error=error))
+    if delay is None or s.ack == "none":
+        hand.note(Burial(message, "failed", error))
+        return
+    hand.note(Parking(message.id, delay, message.deliveries, message=message))
+    yield Emit(hand.event("retrying", message=message, error=error, delay=delay))
+
+
+def losing(hand: Hand, note: Output, state: int | str) -> Exchange[None]:
+    """The entry was not this member's any more, and nothing was put out: whoever has it does that. What left the stream while it was handled gets a
+    dead letter."""
+    if state == GONE:
+        hand.note(Burial(note.message, "missing"))
+    yield Emit(hand.event("missing" if state == GONE else "lease_lost", ids=[note.message.id], count=1))

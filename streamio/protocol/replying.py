@@ -1,0 +1,95 @@
+"""Replies: what a handler returned, written in one step with the acknowledgement of its entry.
+
+1. An entry whose producer waits for a reply says where to: `header:reply_to` is the key of a stream on the same server. It gets a reply for
+   whatever its handler returned, None too.
+2. A member with `reply_to=topic` replies there for every value but None, where the entry itself does not say otherwise.
+3. A reply has the type `reply`, and `header:correlation_id` says which entry it is for: that entry's own `correlation_id`, else its id.
+4. It is written by the topic's codec where that takes the value, else as JSON, and then has `header:content_type`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..codec import REPLY_TO, Codec, FlatCodec, JSONCodec, decoded, headers_of, pairs_of, wire
+from ..effects import Words
+from ..keys import side_key, slot
+from ..retention import Retention
+from .hand import Hand
+from .notes import Effects
+from .publishing import MOST_WORDS
+
+TYPE = "reply"
+JSON = "application/json"
+PLAIN = JSONCodec()
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """A stream that outputs go to: its key, how data becomes fields, and how much of it is kept."""
+
+    key: str
+    codec: Codec
+    retention: Retention = field(default_factory=Retention)
+
+    def add(self, fields: Words, now: int) -> Words:
+        """The command that adds an entry; `now` in milliseconds."""
+        if len(fields) > MOST_WORDS:
+            raise ValueError(f"an entry that is put out with an acknowledgement can have {MOST_WORDS // 2} fields, not {len(fields) // 2}")
+        return ("XADD", self.key, *self.retention.words(now), "*", *fields)
+
+
+def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Words]:
+    """The commands that go out with the acknowledgement of a message whose handlers gave this. `now` is the time of day in seconds."""
+    if hand.settings.ack == "manual":
+        return ()
+    commands, value = (result.commands, result.value) if type(result) is Effects else ((), result)
+    if message._asks or (value is not None and (hand.reply_to is not None or REPLY_TO in message._flat)):
+        return [*commands, reply(hand, message, value, now)]
+    return commands
+
+
+def reply(hand: Hand, message: Any, value: Any, now: float) -> Words:
+    """The command that writes the reply."""
+    headers = message.headers
+    asked = headers.get("reply_to")
+    if asked is None:
+        assert hand.reply_to is not None
+        return hand.reply_to.add(written(hand.reply_to.codec, value, correlation(message, headers)), round(now * 1000))
+    outlet = Outlet(checked(hand, asked), hand.settings.codec)
+    words = outlet.add(written(outlet.codec, value, correlation(message, headers)), 0)
+    is_ours = outlet.key.startswith(side_key(hand.settings.topic, "replies"))
+    return (*words[:2], "NOMKSTREAM", *words[2:]) if is_ours else words  # nobody waits where the stream is gone
+
+
+def correlation(message: Any, headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers of a reply to this message."""
+    return {"correlation_id": headers.get("correlation_id", message.id)}
+
+
+def checked(hand: Hand, key: Any) -> str:
+    """The key of the stream that a reply is to go to, where the acknowledgement's step can write to it."""
+    if not isinstance(key, str) or not key:
+        raise ValueError(f"header reply_to must be the key of a stream, not {key!r}")
+    if hand.is_clustered and slot(key) != slot(hand.settings.topic):
+        raise ValueError(f"header reply_to: {key!r} is not in the slot of topic {hand.settings.topic!r}: no reply goes out with its acknowledgement")
+    return key
+
+
+def written(codec: Codec, value: Any, headers: Mapping[str, Any]) -> list[bytes]:
+    """The fields of a reply."""
+    if type(codec) is not FlatCodec or isinstance(value, Mapping):
+        try:
+            return wire(codec, TYPE, value, headers)
+        except (TypeError, ValueError):
+            if type(codec) is JSONCodec:
+                raise
+    return wire(PLAIN, TYPE, value, {**headers, "content_type": JSON})
+
+
+def read(codec: Codec, flat: list[str]) -> Any:
+    """The data of a reply."""
+    is_json = headers_of(pairs_of(flat)).get("content_type") == JSON
+    return decoded(PLAIN if is_json else codec, flat)
