@@ -23,6 +23,7 @@ from .message import Message
 from .reports import (
     ConsumerInfo,
     DeadLettersInfo,
+    DelayedInfo,
     Event,
     GroupInfo,
     Holder,
@@ -50,6 +51,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "DeadLettersInfo",
+    "DelayedInfo",
     "Entries",
     "Event",
     "FlatCodec",

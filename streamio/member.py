@@ -123,7 +123,7 @@ class ConsumerGroupMember(Membership[C]):
         before = hand.settled
         try:
             yield from self._join()
-            hand.state, hand.draining = "listening", True
+            hand.state, hand.draining, hand.look_at = "listening", True, 0.0  # (what is delayed and due is there, too)
             while True:
                 yield Do(lambda: self._runner.listen(lambda: self._dry_at(retries)))
                 yield Do(lambda: self._driver.run_on(hand.side, delivering(hand, hand.side)))

@@ -91,6 +91,15 @@ class TrimResult:
 
 
 @dataclass(frozen=True)
+class DelayedInfo:
+    """A topic's delayed entries: the key that keeps them, how many wait, and when the first of them is due, in UTC (None: there is none)."""
+
+    key: str
+    waiting: int
+    next_due: datetime | None
+
+
+@dataclass(frozen=True)
 class DeadLettersInfo:
     """A group's dead letters: the key of their stream, how many there are, the first (oldest) and the last one.
 

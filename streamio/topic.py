@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
@@ -26,8 +27,9 @@ from .options import GroupOptions
 from .protocol.asking import call
 from .protocol.inspecting import group_infos, topic_info, trimming, trimming_acked
 from .protocol.publishing import Publisher
+from .protocol.postponing import cancelling, delayed_info, due_of, postponing
 from .protocol.replaying import History, Tail
-from .reports import GroupInfo, TopicInfo, TrimResult
+from .reports import DelayedInfo, GroupInfo, TopicInfo, TrimResult
 from .retention import Retention, checked_maxlen
 
 if TYPE_CHECKING:
@@ -87,7 +89,8 @@ class Topic(Coloured[C]):
     @operation
     def publish(
         self, /, type: str, data: Any = None, *,
-        headers: Mapping[str, Any] | None = None, entry_id: str = "*", idempotency_key: str | None = None, **fields: Any,
+        headers: Mapping[str, Any] | None = None, entry_id: str = "*", idempotency_key: str | None = None,
+        delay: Duration | None = None, at: datetime | None = None, **fields: Any,
     ) -> Exchange[str]:  # fmt: skip
         """Add an entry; its id.
 
@@ -99,10 +102,17 @@ class Topic(Coloured[C]):
         """
         self._check_open()
         if entry_id != "*" and not (isinstance(entry_id, str) and ID.fullmatch(entry_id.removesuffix("-*") + "-0" * entry_id.endswith("-*"))):
+        delay, at         add it only in so many seconds, or at that moment (naive: local time): until then it waits on the server, and members of
+                          the topic's groups move it into the stream. What comes back is a token (`cancel_delayed`), the id is given when it is
+                          moved. What is due already is added at once, and its id comes back
             raise ValueError(f"entry_id must be '*', '<ms>-*' or an id, not {entry_id!r}")
         words = entry(self.codec, type, data, fields, headers)
-        if idempotency_key is not None:
-            return (yield from self._publisher.publishing_once(words, entry_id, checked(idempotency_key, "idempotency_key")))
+        once = None if idempotency_key is None else checked(idempotency_key, "idempotency_key")
+        if due is not None:
+            return (yield from postponing(self._publisher, words, due, once))
+        if once is not None:
+            return (yield from self._publisher.publishing_once(words, entry_id, once))
+        due = None if delay is None and at is None else due_of(delay, at, entry_id)
         return (yield from self._publisher.publishing(words, entry_id))
 
     @operation
@@ -126,6 +136,16 @@ class Topic(Coloured[C]):
     # -- reading without a group ------------------------------------------------------------------------------------------------------
 
     def replay(self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False) -> Entries[C, Message]:
+    @operation
+    def delayed(self) -> Exchange[DelayedInfo]:
+        """How many entries wait for their time (`publish(delay=)`), and when the first is due."""
+        return (yield from delayed_info(self.name))
+
+    @operation
+    def cancel_delayed(self, token: str) -> Exchange[bool]:
+        """Take back a delayed entry by what `publish` gave for it; False where it is in the stream already, or was taken back before."""
+        return (yield from cancelling(self.name, token))
+
         """The stream's history, read lazily in pages, `count` entries at most; `reverse`: newest first.
 
         `start` and `end` are entry ids, datetimes, or timedeltas meaning "so long ago"; both are part of what is read.

@@ -111,6 +111,8 @@ class Hand:
         self.cursors: dict[str, str] = {}
         self.stranger = "-"  # from where to look at what nobody renews
         self.renewed_at = self.filled_at = self.poll_at = self.claim_at = 0.0
+        self.look_at, self.delayed_at = 0.0, NEVER  # when the listener looks at the delayed entries, and when the keeper does
+        self.unmoved = ""  # why the server does not let this member move them
         self.greeted_at = float("-inf")
         self.number, self.numbered = "", 0  # of the reading line's connection, and for which of its connections
         self.claimed_last = False

@@ -5,7 +5,8 @@
 2. Everything pending under the member's name is renewed every third of a lease, and when a message's `extend()` asks for it; the member's place, too.
 3. With `prefetch="auto"`, what has waited for more than 1 s behind a running handler is given back, uncounted.
 4. A wait that is longer than a lease is parked again before it ends.
-5. A delivery that ran out of its `handler_timeout` has failed. Where nothing can start because of such ones, what waits is given back.
+5. Delayed entries that are due are moved into the stream.
+6. A delivery that ran out of its `handler_timeout` has failed. Where nothing can start because of such ones, what waits is given back.
 
 A turn says how long the keeper may rest; None: until it is rung for.
 """
@@ -18,6 +19,7 @@ from redis.exceptions import ResponseError
 
 from ..effects import Exchange, Now
 from .announcing import is_wasted, unblocking
+from .delaying import moving
 from .gathering import due_at
 from .groups import is_lost
 from .hand import SOON, Hand
@@ -61,6 +63,8 @@ def keeping(hand: Hand, watch: Watch) -> Exchange[float | None]:
             yield from keeping_place(hand, hand.side)
         yield from unless_lost(parking_again(hand, hand.side, now))
         watch.kept_at = now
+    if now >= hand.delayed_at:
+        yield from moving(hand, hand.side)
     now = yield Now()
     return rest(hand, watch, now)
 
@@ -147,7 +151,7 @@ def rest(hand: Hand, watch: Watch, now: float) -> float | None:
         ends += letting_go_at(hand, now)
     if hand.limits:
         ends.append(ends_at(hand))
-    end = min(ends, default=float("inf"))
+    end = min([*ends, hand.delayed_at])
     return max(0.001, end - now) if end != float("inf") else None
 
 

@@ -10,7 +10,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, MovedError, 
 from ..commands import publish_once, xadd, xadds
 from ..effects import Call, Exchange, Now, Redirect, Words
 from ..errors import PublishStopped, PublishUncertain, SetupError, Unanswered
-from ..ids import split
+from ..ids import ID, split
 from ..keys import side_key
 from ..retention import Retention
 from .asking import MOVES, fine
@@ -70,7 +70,8 @@ class Publisher:
         if isinstance(reply, NoScriptError):
             (reply,) = yield from self.sending([once.in_full], [])
         given = once.read(fine(reply, once.words))
-        return self.learned(given) if entry_id == "*" and split(given)[0] > self.server_time else given
+        is_news = entry_id == "*" and ID.fullmatch(given) and split(given)[0] > self.server_time  # (it may be the token of one that was delayed)
+        return self.learned(given) if is_news else given
 
     def publishing_batch(self, batch: Sequence[Words], done: list[str]) -> Exchange[None]:
         """Write these entries, at most about a megabyte at a time; their ids are appended to `done`."""

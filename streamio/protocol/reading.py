@@ -23,6 +23,7 @@ from ..errors import SetupError
 from .announcing import announcing, looking_along, looks_along
 from .asking import BROKEN, ask, passes
 from .claiming import claiming
+from .delaying import moving_along
 from .gathering import batches, due_at, emptied, hurried, lacking
 from .groups import is_lost
 from .hand import Hand
@@ -64,7 +65,7 @@ def is_dry(hand: Hand, now: float) -> bool:
     """Whether nothing is to be had now: the last read brought nothing, none is owed and no page waits to be taken; or nothing may be read."""
     if hand.taken or hand.fresh or hand.owed:
         return False
-    return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.halted or (hand.down_since is not None and not hand.draining)
+    return (hand.dry and now < min(hand.poll_at, hand.claim_at, hand.look_at)) or hand.halted or (hand.down_since is not None and not hand.draining)
 
 
 def measuring(hand: Hand, now: float) -> None:
@@ -154,7 +155,7 @@ def fetching(hand: Hand, until: float | None) -> Exchange[None]:
         yield from claiming(hand, now)
     else:
         hand.claimed_last = False
-        looks = looking_along(hand, now)
+        looks = [*looking_along(hand, now), *moving_along(hand, now)]
         yield from reading(hand, patience(hand, now, until), looks)
         yield from collecting(hand)
         yield from reading_ahead(hand)
@@ -181,7 +182,7 @@ def refilling(hand: Hand) -> Exchange[None]:
 def patience(hand: Hand, now: float, until: float | None) -> float | None:
     """How long the next read may block; None: not at all."""
     s = hand.settings
-    ends = [now + s.block, now + s.lease / 3, hand.poll_at, hand.claim_at, due_at(hand), *([] if until is None else [until])]
+    ends = [now + s.block, now + s.lease / 3, hand.poll_at, hand.claim_at, hand.look_at, due_at(hand), *([] if until is None else [until])]
     wait = min(ends) - now
     return wait if wait > 0 and not hand.halted else None
 
@@ -190,10 +191,10 @@ def reading(hand: Hand, block: float | None, rows: Sequence[Row] = (), owed: int
     """Write the acknowledgements noted so far, `rows`, and a read for as much as there is room for beside what is `owed`."""
     s = hand.settings
     if block is not None and not hand.reading.blocks:
-        yield from waiting(hand, block)
+        yield from waiting(hand, block, rows)
         if hand.fresh:
             return
-        block = None
+        block, rows = None, ()
     count = max(1, hand.prefetch.count(hand.in_hand + owed, lacking(hand))) if hand.limit is None else hand.limit
     hand.prefetch.asked(count)
     asked_at: float = yield NOW
@@ -217,7 +218,7 @@ def reading_further(hand: Hand) -> Exchange[None]:
 def reading_behind(hand: Hand, entries: int, owed: int) -> Exchange[None]:
     """Write a read behind so many entries, `owed` of them still to come, where they are expected to be over soon and nothing else is due."""
     now: float = yield NOW
-    if hand.halted or hand.notes or now >= min(hand.poll_at, hand.claim_at) or not hand.prefetch.is_quick(entries):
+    if hand.halted or hand.notes or now >= min(hand.poll_at, hand.claim_at, hand.look_at) or not hand.prefetch.is_quick(entries):
         return  # (notes go first: what is noted is still pending)
     if hand.prefetch.count(hand.in_hand + owed) > 0:
         yield from reading(hand, None, owed=owed)
@@ -250,12 +251,12 @@ def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
         hand.bell.ring()
 
 
-def waiting(hand: Hand, block: float) -> Exchange[None]:
+def waiting(hand: Hand, block: float, rows: Sequence[Row]) -> Exchange[None]:
     """Wait for news where XREADGROUP cannot (the embedded server): the last id is taken before the group is read, so nothing slips between."""
     s = hand.settings
     yield from collecting(hand)
     facts = yield from ask(hand.reading, xinfo_stream(s.topic))
-    yield from reading(hand, None)
+    yield from reading(hand, None, rows)
     yield from collecting(hand)
     if not hand.fresh and not hand.notes and not hand.outputs and not hand.halted:
         hand.blocked = True

@@ -43,6 +43,11 @@ class Settings:
         return self.topic, self.dead_letters
 
     @property
+    def delayed_keys(self) -> tuple[str, str]:
+        """The stream and what keeps its delayed entries."""
+        return self.topic, side_key(self.topic, "delayed")
+
+    @property
     def places(self) -> str:
         """The key of the group's member places."""
         return side_key(self.topic, "slots", self.group)
