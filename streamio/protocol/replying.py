@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..codec import REPLY_TO, Codec, FlatCodec, JSONCodec, decoded, headers_of, pairs_of, wire
+from ..codec import REPLY_TO, AnyCodec, FlatCodec, JSONCodec, decoded, headers_of, pairs_of, wire
 from ..effects import Words
 from ..keys import side_key, slot
 from ..retention import Retention
@@ -23,6 +23,7 @@ from .publishing import MOST_WORDS
 
 TYPE = "reply"
 JSON = "application/json"
+KEPT = "60000"  # milliseconds after its last reply
 PLAIN = JSONCodec()
 
 
@@ -31,7 +32,7 @@ class Outlet:
     """A stream that outputs go to: its key, how data becomes fields, and how much of it is kept."""
 
     key: str
-    codec: Codec
+    codec: AnyCodec
     retention: Retention = field(default_factory=Retention)
 
     def add(self, fields: Words, now: int) -> Words:
@@ -47,21 +48,21 @@ def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Wo
         return ()
     commands, value = (result.commands, result.value) if type(result) is Effects else ((), result)
     if message._asks or (value is not None and (hand.reply_to is not None or REPLY_TO in message._flat)):
-        return [*commands, reply(hand, message, value, now)]
+        return [*commands, *reply(hand, message, value, now)]
     return commands
 
 
-def reply(hand: Hand, message: Any, value: Any, now: float) -> Words:
-    """The command that writes the reply."""
+def reply(hand: Hand, message: Any, value: Any, now: float) -> list[Words]:
+    """The commands that write the reply. A stream that a `request` made for itself goes when nobody reads it any more."""
     headers = message.headers
     asked = headers.get("reply_to")
     if asked is None:
         assert hand.reply_to is not None
-        return hand.reply_to.add(written(hand.reply_to.codec, value, correlation(message, headers)), round(now * 1000))
+        return [hand.reply_to.add(written(hand.reply_to.codec, value, correlation(message, headers)), round(now * 1000))]
     outlet = Outlet(checked(hand, asked), hand.settings.codec)
-    words = outlet.add(written(outlet.codec, value, correlation(message, headers)), 0)
+    added = outlet.add(written(outlet.codec, value, correlation(message, headers)), 0)
     is_ours = outlet.key.startswith(side_key(hand.settings.topic, "replies"))
-    return (*words[:2], "NOMKSTREAM", *words[2:]) if is_ours else words  # nobody waits where the stream is gone
+    return [added, ("PEXPIRE", outlet.key, KEPT)] if is_ours else [added]
 
 
 def correlation(message: Any, headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def checked(hand: Hand, key: Any) -> str:
     return key
 
 
-def written(codec: Codec, value: Any, headers: Mapping[str, Any]) -> list[bytes]:
+def written(codec: AnyCodec, value: Any, headers: Mapping[str, Any]) -> list[bytes]:
     """The fields of a reply."""
     if type(codec) is not FlatCodec or isinstance(value, Mapping):
         try:
@@ -89,7 +90,7 @@ def written(codec: Codec, value: Any, headers: Mapping[str, Any]) -> list[bytes]
     return wire(PLAIN, TYPE, value, {**headers, "content_type": JSON})
 
 
-def read(codec: Codec, flat: list[str]) -> Any:
+def read(codec: AnyCodec, flat: list[str]) -> Any:
     """The data of a reply."""
     is_json = headers_of(pairs_of(flat)).get("content_type") == JSON
     return decoded(PLAIN if is_json else codec, flat)
