@@ -1,9 +1,11 @@
 """Redis Streams consumer groups as Python iterables, event emitters and pipes, the same three classes for blocking code and asyncio."""
 
+from .cloudevents import CloudEventsCodec
 from .codec import Codec, FlatCodec, JSONCodec
 from .colour import Asyncio, Blocking
 from .dead_letters import DeadLetter, DeadLetters
 from .entries import Entries
+from .envelopes import EntryCodec, Envelope
 from .errors import (
     Abandoned,
     ConsumerBusy,
@@ -14,8 +16,10 @@ from .errors import (
     NotAcknowledged,
     PublishStopped,
     PublishUncertain,
+    RequestTimeout,
     SetupError,
     StreamioError,
+    Undecodable,
 )
 from .group import ConsumerGroupTopic
 from .member import ConsumerGroupMember
@@ -35,6 +39,7 @@ from .reports import (
     TrimResult,
 )
 from .retry import RetryPolicy
+from .streamerson import StreamersonCodec, StreamersonTopic
 from .topic import Topic, from_url
 
 __version__ = "0.1.0"
@@ -43,6 +48,7 @@ __all__ = [
     "Abandoned",
     "Asyncio",
     "Blocking",
+    "CloudEventsCodec",
     "Codec",
     "ConsumerBusy",
     "ConsumerGroupMember",
@@ -53,6 +59,8 @@ __all__ = [
     "DeadLettersInfo",
     "DelayedInfo",
     "Entries",
+    "EntryCodec",
+    "Envelope",
     "Event",
     "FlatCodec",
     "GroupFull",
@@ -70,11 +78,15 @@ __all__ = [
     "PublishUncertain",
     "ReapResult",
     "RedriveResult",
+    "RequestTimeout",
     "RetryPolicy",
     "SetupError",
+    "StreamersonCodec",
+    "StreamersonTopic",
     "StreamioError",
     "Topic",
     "TopicInfo",
     "TrimResult",
+    "Undecodable",
     "from_url",
 ]

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Protocol
 
-from .envelopes import EntryCodec, is_whole
+from .envelopes import EntryCodec, is_whole, opened
 
 Pairs = Sequence[tuple[bytes, bytes]]
 TYPE = b"type"
@@ -95,9 +95,8 @@ def checked_codec(codec: Any) -> AnyCodec:
         return FlatCodec()
     methods = ("write", "read") if is_whole(codec) else ("encode", "decode")
     if isinstance(codec, type) or not all(hasattr(codec, name) for name in (*methods, "cannot_fail")):
-        raise TypeError(
-            f"codec must be an object with encode, decode and cannot_fail, as FlatCodec() or JSONCodec(), or with write, read and cannot_fail, not {codec!r}"
-        )
+        either = "encode, decode and cannot_fail, as FlatCodec() or JSONCodec(), or with write, read and cannot_fail"
+        raise TypeError(f"codec must be an object with {either}, not {codec!r}")
     found: AnyCodec = codec
     return found
 
@@ -167,13 +166,15 @@ def pairs_of(words: list[str]) -> list[tuple[bytes, bytes]]:
     return list(zip(exact[::2], exact[1::2]))
 
 
-def decoded(codec: Codec, words: list[str]) -> Any:
+def decoded(codec: Any, words: list[str]) -> Any:
     """The data of an entry's words. JSON in plain text is read as it came."""
     if type(codec) is JSONCodec:
         names, name = words[::2], codec.field.decode()
         value = words[2 * names.index(name) + 1] if name in names else ""
         if value and value.isascii() and "\0" not in value:  # (else it may be UTF-16)
             return codec.loaded(value)
+    if is_whole(codec):
+        return opened(codec, pairs_of(words)).data
     return codec.decode(payload_of(pairs_of(words)))
 
 
@@ -206,7 +207,7 @@ def payload_of(fields: Pairs) -> list[tuple[bytes, bytes]]:
     return [pair for pair in fields if not is_reserved(pair[0])]
 
 
-def wire(codec: AnyCodec, type: str, data: Any, headers: Mapping[str, Any] | None) -> list[bytes]:
+def wire(codec: Any, type: str, data: Any, headers: Mapping[str, Any] | None) -> list[bytes]:
     """An entry's fields and values, in the order in which they stand on the wire."""
     if not isinstance(type, str):
         raise TypeError(f"the type of an entry must be a str, not {type!r}")

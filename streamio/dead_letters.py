@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from .codec import DEAD_FACTS, Codec, Pairs, headers_of, is_reserved, payload_of, unpacked
+from .codec import DEAD_FACTS, AnyCodec, Pairs, headers_of, is_reserved, payload_of, unpacked
 from .colour import C, operation
 from .commands import DEAD_LETTERS, Flat, xdel, xlen, xtrim
 from .effects import Exchange, Now
 from .entries import Entries, Page
+from .envelopes import is_whole, opened, seen
 from .ids import FIRST, ID, LAST, Duration, published_at, seconds
 from .keys import side_key
 from .message import type_of
@@ -49,7 +50,7 @@ class DeadLetter:
     error: str
     traceback: str
     fields: Pairs = field(hash=False)
-    _codec: Codec = field(compare=False)
+    _codec: Any = field(compare=False)
 
     def __repr__(self) -> str:
         return f"<DeadLetter {self.id}: {self.reason}, entry {self.entry_id} {self.type!r} of {self.topic!r}, group {self.group!r}>"
@@ -59,7 +60,9 @@ class DeadLetter:
 
     @property
     def type(self) -> str:
-        """The value of the entry's field `type`; empty where it has none."""
+        """The entry's type: the value of its field `type`, or what its codec reads; empty where it has none."""
+        if is_whole(self._codec):
+            return seen(self._codec, self.fields).type
         return type_of([word.decode("utf-8", "surrogateescape") for pair in self.fields for word in pair])
 
     @cached_property
@@ -71,13 +74,15 @@ class DeadLetter:
         if not self.fields:
             return None
         try:
-            return self._codec.decode(payload_of(self.fields))
+            return payload(self._codec, self.fields)
         except Exception as error:
             raise ValueError(f"the payload of dead letter {self.id} does not decode ({error}); its `fields` are as they were") from error
 
     @property
     def headers(self) -> Mapping[str, str | bytes]:
         """The entry's headers by name."""
+        if is_whole(self._codec):
+            return seen(self._codec, self.fields).headers
         return headers_of([pair for pair in self.fields if is_reserved(pair[0])])
 
     @property
@@ -86,13 +91,18 @@ class DeadLetter:
         return published_at(self.id)
 
 
+def payload(codec: Any, fields: Pairs) -> Any:
+    """The data of an entry's pairs."""
+    return opened(codec, fields).data if is_whole(codec) else codec.decode(payload_of(fields))
+
+
 class DeadLetters(Entries[C, DeadLetter]):
     """A group's dead letters, oldest first: `for` in blocking code, `async for` in asyncio; read lazily, in pages.
 
     They are a stream of their own (its key is in `info()`), kept to about the newest 100 000; a `Topic` of that name reads them as entries.
     """
 
-    def __init__(self, driver: Any, topic: str, group: str, codec: Codec, lease: float) -> None:
+    def __init__(self, driver: Any, topic: str, group: str, codec: AnyCodec, lease: float) -> None:
         self._topic, self._group, self._codec, self._lease = topic, group, codec, lease
         self._key = side_key(topic, "dead", group)
         super().__init__(driver, self._from_the_first, f"dead letters of group {group!r}, topic {topic!r}")
@@ -172,7 +182,7 @@ def flattened(letters: Iterable[Any]) -> Iterator[Any]:
             yield each
 
 
-def letter_of(letter_id: str, flat: Flat, codec: Codec) -> DeadLetter:
+def letter_of(letter_id: str, flat: Flat, codec: AnyCodec) -> DeadLetter:
     """The letter: facts of its own, then its entry's fields. What somebody else wrote into the stream has fields only."""
     words = [word.encode("utf-8", "surrogateescape") for word in flat]
     fields = list(zip(words[::2], words[1::2]))

@@ -6,7 +6,8 @@ pass through under their own names; wrong use of the API is a `TypeError` or a `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class StreamioError(Exception):
@@ -108,17 +109,42 @@ class PublishStopped(StreamioError):
 class PublishUncertain(StreamioError):
     """The connection broke after the write was sent: the entry may be in the stream, or not. It was not sent again.
 
-    `ids` are the ids that `publish_many` knows to be written; `index` is the first item in doubt (0 for `publish`).
-    The redis-py error is the exception's `__cause__`.
+    `ids` are the ids that `publish_many` knows to be written; `index` is the first item in doubt (0 for `publish`); `lines` are the lines in doubt
+    of a file (`topic.open()`). The redis-py error is the exception's `__cause__`.
     """
 
-    def __init__(self, topic: str, ids: Sequence[str] = (), index: int = 0) -> None:
-        super().__init__(topic, ids, index)
-        self.topic, self.ids, self.index = topic, list(ids), index
+    def __init__(self, topic: str, ids: Sequence[str] = (), index: int = 0, lines: Sequence[str | bytes] = ()) -> None:
+        super().__init__(topic, ids, index, lines)
+        self.topic, self.ids, self.index, self.lines = topic, list(ids), index, list(lines)
 
     def __str__(self) -> str:
         done = f" from item {self.index} on ({len(self.ids)} entries are known to be written)" if self.ids else ""
         return f"the write to {self.topic!r} is uncertain{done}: it was sent, and no reply came back ({self.__cause__})"
+
+
+class Undecodable(StreamioError, ValueError):
+    """An entry does not fit its codec, for this `reason`. `type` and `headers` are what was found of it all the same.
+
+    For codecs of your own: raised by `read`, it lets the buried message and its dead letter tell more than an exception without them.
+    """
+
+    def __init__(self, reason: str, type: str = "", headers: Mapping[str, Any] | None = None) -> None:
+        super().__init__(reason, type, headers)
+        self.reason, self.type, self.headers = reason, type, headers or {}
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class RequestTimeout(StreamioError, TimeoutError):
+    """No reply to a request on `topic` came within `seconds`. Its entry is in the stream, and may still be handled."""
+
+    def __init__(self, topic: str, seconds: float) -> None:
+        super().__init__(topic, seconds)
+        self.topic, self.seconds = topic, seconds
+
+    def __str__(self) -> str:
+        return f"no reply to the request on {self.topic!r} came within timeout={self.seconds:g} s"
 
 
 class Abandoned(BaseException):

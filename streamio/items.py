@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from .codec import Codec, FlatCodec, wire
+from .codec import AnyCodec, FlatCodec, wire
 from .effects import Words
 from .message import Message
 from .protocol.publishing import BATCH
@@ -15,7 +15,7 @@ Item = tuple[str, Any] | Mapping[str, Any] | Message
 OWN_HEADERS = ("for-group", "reply_to", "correlation_id")  # they are about one entry, and not for its copies
 
 
-def entry(codec: Codec, type: str, data: Any, fields: dict[str, Any], headers: Mapping[str, Any] | None) -> Words:
+def entry(codec: AnyCodec, type: str, data: Any, fields: dict[str, Any], headers: Mapping[str, Any] | None) -> Words:
     """The entry's words. `fields` are added to data that is a mapping; a key in both is an error that names it."""
     if fields:
         if data is not None and not isinstance(data, Mapping):
@@ -29,20 +29,20 @@ def entry(codec: Codec, type: str, data: Any, fields: dict[str, Any], headers: M
     return wire(codec, type, data, headers)
 
 
-def entry_of(codec: Codec, item: Any) -> Words:
-    """The words of an item of `publish_many`."""
+def entry_of(codec: AnyCodec, item: Any, what: str = "an item of publish_many") -> Words:
+    """The words of an item of `publish_many`; errors say what it is."""
     if isinstance(item, Mapping):
         if "type" not in item:
-            raise ValueError(f"an item of publish_many has no 'type': {item!r}")
+            raise ValueError(f"{what} has no 'type': {item!r}")
         return entry(codec, item["type"], {name: value for name, value in item.items() if name != "type"}, {}, None)
     if isinstance(item, tuple) and len(item) == 2:
         return entry(codec, item[0], item[1], {}, None)
     if isinstance(item, Message):
         return entry(codec, item.type, item.data, {}, {name: value for name, value in item.headers.items() if name not in OWN_HEADERS})
-    raise TypeError(f"an item of publish_many must be (type, data), a mapping with 'type' or a message, not {item!r}")
+    raise TypeError(f"{what} must be (type, data), a mapping with 'type' or a message, not {item!r}")
 
 
-def entry_with(codec: Codec, value: Any, type: str) -> Words:
+def entry_with(codec: AnyCodec, value: Any, type: str) -> Words:
     """The words of an item that may say its type, as those of `publish_many` do; else it is data, and has this type."""
     if isinstance(value, Message) or (isinstance(value, Mapping) and "type" in value) or is_typed(value):
         return entry_of(codec, value)
@@ -54,28 +54,28 @@ def is_typed(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
 
 
-def encoded(codec: Codec, items: list[Any]) -> tuple[list[Words], Exception | None]:
+def encoded(codec: AnyCodec, items: list[Any], words: Callable[[AnyCodec, Any], Words] = entry_of) -> tuple[list[Words], Exception | None]:
     """The items' words, up to the first that cannot be written, and what is wrong with that one."""
     batch: list[Words] = []
     try:
         for item in items:
             if isinstance(item, Exception):  # the iterable raised
                 return batch, item
-            batch.append(entry_of(codec, item))
+            batch.append(words(codec, item))
     except (TypeError, ValueError) as error:
         return batch, error
     return batch, None
 
 
-def taker(items: Any, asyncio: bool) -> Callable[[], Any]:
+def taker(items: Any, asyncio: bool, method: str = "publish_many") -> Callable[[], Any]:
     """A function that gives the next items, 500 at most, in its topic's colour; an error of the iterable stands as the last."""
     if isinstance(items, AsyncIterable):
         if not asyncio:
-            raise TypeError("publish_many of a blocking topic takes an iterable, not an async one")
+            raise TypeError(f"{method} of a blocking topic takes an iterable, not an async one")
         source = aiter(items)
         return lambda: take_async(source)
     if not isinstance(items, Iterable) or isinstance(items, (str, bytes, Mapping)):
-        raise TypeError(f"publish_many takes an iterable of (type, data) or of mappings with 'type', not {items!r}")
+        raise TypeError(f"{method} takes an iterable of (type, data) or of mappings with 'type', not {items!r}")
     plain = iter(items)
     if not asyncio:
         return lambda: take(plain)

@@ -18,12 +18,12 @@ from .drivers import keepers, tasks, workers
 from .effects import Do, Exchange
 from .emitter import Lifecycle, log
 from .emitting import Emitting
+from .enveloped import classes_for
 from .errors import Abandoned
 from .forking import kept
 from .group import ConsumerGroupTopic, one_of, positive
 from .ids import seconds
 from .keys import checked_consumer
-from .message import Message, Redelivered
 from .protocol.hand import Hand
 from .protocol.joining import is_owing, joining, leaving
 from .protocol.outcomes import released, succeeded
@@ -41,7 +41,7 @@ class Membership(Emitting[C]):
         self.group = group
         self.id = checked_consumer(default_id() if id is None else id, "member id")
         self._options = options
-        self._hand = Hand(settings_of(group, self.id, options), prefetch_of(options), Message, Redelivered)
+        self._hand = Hand(settings_of(group, self.id, options), prefetch_of(options), *classes_for(group.topic.codec))
         self.lifecycle = Lifecycle(start_task if group._is_asyncio else None)
         self._driver = group._driver.beside(self.lifecycle)
         self._hand.wake = self._driver.wake

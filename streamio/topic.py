@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
 
-from .codec import Codec, checked_codec
-from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
+from .codec import AnyCodec, checked_codec
+from .colour import Asyncio, Blocking, C, operation, wrong
 from .commands import xdel, xlen
 from .drivers import asyncio as asyncio_driver
 from .drivers import blocking as blocking_driver
@@ -17,6 +17,7 @@ from .drivers.embedded import client_from
 from .drivers.source import Source
 from .effects import Do, Exchange, Now
 from .entries import Entries
+from .enveloped import classes_for
 from .errors import PublishStopped
 from .forking import closed_in_children, kept
 from .ids import FIRST, ID, LAST, NEW, Duration, Position, position, seconds
@@ -26,10 +27,11 @@ from .message import Message, Origin
 from .options import GroupOptions
 from .protocol.asking import call
 from .protocol.inspecting import group_infos, topic_info, trimming, trimming_acked
-from .protocol.publishing import Publisher
 from .protocol.postponing import cancelling, delayed_info, due_of, postponing
+from .protocol.publishing import Publisher
 from .protocol.replaying import History, Tail
 from .reports import DelayedInfo, GroupInfo, TopicInfo, TrimResult
+from .requests import Requesting
 from .retention import Retention, checked_maxlen
 
 if TYPE_CHECKING:
@@ -48,14 +50,14 @@ def from_url(url: str | None = None, *, asyncio: bool = False, **client_options:
     return client_from(url, asyncio, **client_options)
 
 
-class Topic(Coloured[C]):
+class Topic(Requesting[C]):
     """One stream. The client decides the colour: with a `redis.Redis` (or a URL) everything blocks, with a `redis.asyncio.Redis` it is awaited.
 
     name      the stream's key
     client    a client of redis-py, of either colour, a RedisCluster, a Sentinel's `master_for`, or a URL (`redis://`, `rediss://`, `unix://`,
               `memory://name`). None: `$REDIS_URL`, else `redis://localhost:6379`. It is never closed, changed or used itself: connections of
               its kind are made beside it
-    codec     how data becomes fields (default: one field each, `FlatCodec`; for nested data `JSONCodec()`)
+    codec     how data becomes fields (default: one field each, `FlatCodec`; for nested data `JSONCodec()`), or whole entries (`CloudEventsCodec`)
     maxlen    keep about the newest so many entries, at each publish; older ones go, read or not
     max_age   keep about what is younger (seconds or timedelta). Not together with `maxlen`: one XADD carries only one of them
     """
@@ -63,16 +65,17 @@ class Topic(Coloured[C]):
     @overload
     def __init__(
         self: Topic[Blocking], name: str, client: SyncClientProtocol | str | None = None, *,
-        codec: Codec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+        codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
     ) -> None: ...  # fmt: skip
     @overload
     def __init__(
         self: Topic[Asyncio], name: str, client: AsyncClientProtocol, *,
-        codec: Codec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+        codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
     ) -> None: ...  # fmt: skip
     def __init__(self, name: str, client: Any = None, *, codec: Any = None, maxlen: Any = None, max_age: Any = None) -> None:
         self.name = checked(name, "topic name")
         self.codec = checked_codec(codec)
+        self._message = classes_for(self.codec)[0]
         self._publisher = Publisher(name, Retention.of(maxlen, max_age))
         self._owned = client_from(client, False) if client is None or isinstance(client, str) else None
         source = Source(self._owned or client)
@@ -99,20 +102,20 @@ class Topic(Coloured[C]):
 
         idempotency_key   for a publish that may be repeated: within 24 hours of the first, another one with the same key adds nothing and gives
                           the first entry's id, whatever its data and even where that entry was trimmed meanwhile. Keys are the topic's own
-        """
-        self._check_open()
-        if entry_id != "*" and not (isinstance(entry_id, str) and ID.fullmatch(entry_id.removesuffix("-*") + "-0" * entry_id.endswith("-*"))):
         delay, at         add it only in so many seconds, or at that moment (naive: local time): until then it waits on the server, and members of
                           the topic's groups move it into the stream. What comes back is a token (`cancel_delayed`), the id is given when it is
                           moved. What is due already is added at once, and its id comes back
+        """
+        self._check_open()
+        if entry_id != "*" and not (isinstance(entry_id, str) and ID.fullmatch(entry_id.removesuffix("-*") + "-0" * entry_id.endswith("-*"))):
             raise ValueError(f"entry_id must be '*', '<ms>-*' or an id, not {entry_id!r}")
+        due = None if delay is None and at is None else due_of(delay, at, entry_id)
         words = entry(self.codec, type, data, fields, headers)
         once = None if idempotency_key is None else checked(idempotency_key, "idempotency_key")
         if due is not None:
             return (yield from postponing(self._publisher, words, due, once))
         if once is not None:
             return (yield from self._publisher.publishing_once(words, entry_id, once))
-        due = None if delay is None and at is None else due_of(delay, at, entry_id)
         return (yield from self._publisher.publishing(words, entry_id))
 
     @operation
@@ -133,9 +136,6 @@ class Topic(Coloured[C]):
                 raise PublishStopped(done, len(done)) from fault
         return done
 
-    # -- reading without a group ------------------------------------------------------------------------------------------------------
-
-    def replay(self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False) -> Entries[C, Message]:
     @operation
     def delayed(self) -> Exchange[DelayedInfo]:
         """How many entries wait for their time (`publish(delay=)`), and when the first is due."""
@@ -146,6 +146,9 @@ class Topic(Coloured[C]):
         """Take back a delayed entry by what `publish` gave for it; False where it is in the stream already, or was taken back before."""
         return (yield from cancelling(self.name, token))
 
+    # -- reading without a group ------------------------------------------------------------------------------------------------------
+
+    def replay(self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False) -> Entries[C, Message]:
         """The stream's history, read lazily in pages, `count` entries at most; `reverse`: newest first.
 
         `start` and `end` are entry ids, datetimes, or timedeltas meaning "so long ago"; both are part of what is read.
@@ -161,7 +164,7 @@ class Topic(Coloured[C]):
         return Entries(self._driver, lambda: Tail(self.name, start, self._make).page, f"tail of {self.name!r}")
 
     def _make(self, entry_id: str, flat: list[str]) -> Message:
-        return Message(entry_id, flat, Origin(self.name, self.codec))
+        return self._message(entry_id, flat, Origin(self.name, self.codec))
 
     # -- looking, trimming, deleting ----------------------------------------------------------------------------------------------------
 
@@ -264,6 +267,7 @@ class Topic(Coloured[C]):
         if self._driver.asyncio:
             kept(dict(self._driver.pool))
         self._driver.pool.clear()
+        self._desk = None
 
 
 def checked_count(count: int | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..codec import Codec
+from ..codec import AnyCodec
 from ..keys import side_key
 from ..retry import RetryPolicy
 
@@ -16,7 +16,7 @@ class Settings:
     topic: str
     group: str
     me: str
-    codec: Codec
+    codec: AnyCodec
     start: str
     lease: float
     claim_interval: float
