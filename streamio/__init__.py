@@ -41,6 +41,7 @@ from .reports import (
 from .retry import RetryPolicy
 from .streamerson import StreamersonCodec, StreamersonTopic
 from .topic import Topic, from_url
+from .typed import TypedCodec
 
 __version__ = "0.1.0"
 
@@ -87,6 +88,7 @@ __all__ = [
     "Topic",
     "TopicInfo",
     "TrimResult",
+    "TypedCodec",
     "Undecodable",
     "from_url",
 ]

@@ -1,4 +1,4 @@
-"""Payload to fields and back. A codec never sees the type or the headers: they have their own place on the wire.
+"""Payload to fields and back. A codec never sees the fields of the type and the headers: they have their own place on the wire.
 
 On the wire an entry is a list of (name, value) pairs: `type`, then one pair for each header (`header:<name>`, but `traceparent` and
 `tracestate` plain), then what the codec makes of the data. A copy that was made for one group alone has `FOR_GROUP` and the group's name
@@ -30,7 +30,11 @@ MOST_WORDS = 7000  # a Lua body cannot pass on more than 8000
 
 
 class Codec(Protocol):
-    """How data becomes fields. `cannot_fail` is True only where `decode` takes any fields whatever: it is then called when looked at."""
+    """How data becomes fields. `cannot_fail` is True only where `decode` takes any fields whatever: it is then called when looked at.
+
+    A codec whose data is different for each type of entries has another method, `for_type(type: str) -> Codec`: the codec that reads and writes
+    entries of this type. It is asked for each entry, so it is to be quick; `cannot_fail` is read from the codec that the topic was given.
+    """
 
     @property
     def cannot_fail(self) -> bool:
@@ -166,15 +170,26 @@ def pairs_of(words: list[str]) -> list[tuple[bytes, bytes]]:
     return list(zip(exact[::2], exact[1::2]))
 
 
-def decoded(codec: Any, words: list[str]) -> Any:
-    """The data of an entry's words. JSON in plain text is read as it came."""
+def codec_for(codec: Any, type: str) -> Any:
+    """The codec of entries of this type: what `for_type` of the codec gives, where it has one."""
+    found: Any = getattr(codec, "for_type", None)
+    return codec if found is None else found(type)
+
+
+def decoded(codec: Any, words: list[str], type_: str) -> Any:
+    """The data of the words of an entry of this type. JSON in plain text is read as it came."""
     if type(codec) is JSONCodec:
         names, name = words[::2], codec.field.decode()
         value = words[2 * names.index(name) + 1] if name in names else ""
         if value and value.isascii() and "\0" not in value:  # (else it may be UTF-16)
             return codec.loaded(value)
-    if is_whole(codec):
-        return opened(codec, pairs_of(words)).data
+    if type(codec) is not FlatCodec:
+        if is_whole(codec):
+            return opened(codec, pairs_of(words)).data
+        codec = codec_for(codec, type_)
+        quick: Any = getattr(codec, "from_words", None)
+        if quick is not None:
+            return quick(words)
     return codec.decode(payload_of(pairs_of(words)))
 
 
@@ -218,6 +233,8 @@ def wire(codec: Any, type: str, data: Any, headers: Mapping[str, Any] | None) ->
         pairs = header_pairs(headers)
         first = [pair for pair in pairs if pair[0] == REPLY_TO.encode()]
         words = [*chain.from_iterable(first), *words, *chain.from_iterable(pair for pair in pairs if pair not in first)]
+    if codec.__class__ is not FlatCodec:
+        codec = codec_for(codec, type)
     words.extend(chain.from_iterable(codec.encode(data)))
     return words
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, cast
 
-from .codec import DEAD_FACTS, AnyCodec, Pairs, headers_of, is_reserved, payload_of, unpacked
-from .colour import C, operation
+from .codec import DEAD_FACTS, AnyCodec, Pairs, codec_for, headers_of, is_reserved, payload_of, unpacked
+from .colour import C, D, operation
 from .commands import DEAD_LETTERS, Flat, xdel, xlen, xtrim
 from .effects import Exchange, Now
 from .entries import Entries, Page
@@ -27,7 +27,7 @@ PAGE = 500  # ids in one command
 
 
 @dataclass(frozen=True, repr=False)
-class DeadLetter:
+class DeadLetter(Generic[D]):
     """An entry that was put aside.
 
     id            the letter's own id, which `redrive` and `purge` take
@@ -56,7 +56,8 @@ class DeadLetter:
         return f"<DeadLetter {self.id}: {self.reason}, entry {self.entry_id} {self.type!r} of {self.topic!r}, group {self.group!r}>"
 
     def __getitem__(self, name: Any) -> Any:
-        return self.data[name]
+        data: Any = self.data
+        return data[name]
 
     @property
     def type(self) -> str:
@@ -66,17 +67,18 @@ class DeadLetter:
         return type_of([word.decode("utf-8", "surrogateescape") for pair in self.fields for word in pair])
 
     @cached_property
-    def data(self) -> Any:
+    def data(self) -> D:
         """The payload, decoded when first asked for; None where there is none (reason "missing").
 
         A ValueError where the topic's codec cannot decode it: `fields` are as they were all the same.
         """
         if not self.fields:
-            return None
+            return cast("D", None)
         try:
-            return payload(self._codec, self.fields)
+            found: D = payload(self._codec, self.type, self.fields)
         except Exception as error:
             raise ValueError(f"the payload of dead letter {self.id} does not decode ({error}); its `fields` are as they were") from error
+        return found
 
     @property
     def headers(self) -> Mapping[str, str | bytes]:
@@ -91,12 +93,12 @@ class DeadLetter:
         return published_at(self.id)
 
 
-def payload(codec: Any, fields: Pairs) -> Any:
+def payload(codec: Any, type: str, fields: Pairs) -> Any:
     """The data of an entry's pairs."""
-    return opened(codec, fields).data if is_whole(codec) else codec.decode(payload_of(fields))
+    return opened(codec, fields).data if is_whole(codec) else codec_for(codec, type).decode(payload_of(fields))
 
 
-class DeadLetters(Entries[C, DeadLetter]):
+class DeadLetters(Entries[C, DeadLetter[D]], Generic[C, D]):
     """A group's dead letters, oldest first: `for` in blocking code, `async for` in asyncio; read lazily, in pages.
 
     They are a stream of their own (its key is in `info()`), kept to about the newest 100 000; a `Topic` of that name reads them as entries.
@@ -107,10 +109,10 @@ class DeadLetters(Entries[C, DeadLetter]):
         self._key = side_key(topic, "dead", group)
         super().__init__(driver, self._from_the_first, f"dead letters of group {group!r}, topic {topic!r}")
 
-    def _from_the_first(self) -> Page[DeadLetter]:
+    def _from_the_first(self) -> Page[DeadLetter[D]]:
         return History(self._key, FIRST, LAST, None, False, self._make).page
 
-    def _make(self, letter_id: str, flat: Flat) -> DeadLetter:
+    def _make(self, letter_id: str, flat: Flat) -> DeadLetter[D]:
         return letter_of(letter_id, flat, self._codec)
 
     @operation
@@ -125,7 +127,7 @@ class DeadLetters(Entries[C, DeadLetter]):
         return DeadLettersInfo(self._key, facts.length, facts.first_id, facts.last_id, DEAD_LETTERS)
 
     @operation
-    def redrive(self, *letters: str | DeadLetter | Iterable[str | DeadLetter]) -> Exchange[RedriveResult]:
+    def redrive(self, *letters: str | DeadLetter[Any] | Iterable[str | DeadLetter[Any]]) -> Exchange[RedriveResult]:
         """Bring these letters (ids, letters, or iterables of them), or all that are there now, back to the group; what became of each.
 
         Each goes back once, to this group only, as if it had never been delivered: its deliveries count from 1 again. An entry that the stream does
@@ -137,7 +139,7 @@ class DeadLetters(Entries[C, DeadLetter]):
         return (yield from (work.these(self._ids(letters)) if letters else work.all()))
 
     @operation
-    def purge(self, *letters: str | DeadLetter | Iterable[str | DeadLetter], older_than: Duration | None = None) -> Exchange[int]:
+    def purge(self, *letters: str | DeadLetter[Any] | Iterable[str | DeadLetter[Any]], older_than: Duration | None = None) -> Exchange[int]:
         """Remove these letters (ids, letters, or iterables of them), those older than so many seconds, or all; how many there were.
 
         What is removed is gone for good. Only `purge()` means all: `purge([])` removes nothing.
@@ -182,7 +184,7 @@ def flattened(letters: Iterable[Any]) -> Iterator[Any]:
             yield each
 
 
-def letter_of(letter_id: str, flat: Flat, codec: AnyCodec) -> DeadLetter:
+def letter_of(letter_id: str, flat: Flat, codec: AnyCodec) -> DeadLetter[Any]:
     """The letter: facts of its own, then its entry's fields. What somebody else wrote into the stream has fields only."""
     words = [word.encode("utf-8", "surrogateescape") for word in flat]
     fields = list(zip(words[::2], words[1::2]))

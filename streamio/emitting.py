@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 
-from .colour import Asyncio, Blocking, C, Coloured
+from .colour import Asyncio, Blocking, C, Coloured, D, R
 from .drivers.results import finished, refuse_awaitable, together
 from .emitter import Batched, Handlers, Listener
 from .ids import Duration, seconds
@@ -22,13 +22,12 @@ class Dataclass(Protocol):
 
 # What a handler may return on a blocking object. Its value says nothing (returned: acknowledged), but it must not be a coroutine, and Python's
 # types cannot say "anything but".
-Plain = None | bool | int | float | str | bytes | Mapping[Any, Any] | Iterable[Any] | Dataclass | Message
-PlainHandler = TypeVar("PlainHandler", bound=Callable[[Message], Plain])
-AnyHandler = TypeVar("AnyHandler", bound=Callable[[Message], object])
+Plain = None | bool | int | float | str | bytes | Mapping[Any, Any] | Iterable[Any] | Dataclass | Message[Any]
+G = TypeVar("G", bound=Plain)
 # What a batch handler says is done: None or True all, False nothing, else these ids or messages.
-Done = None | bool | Iterable[str | Message]
-PlainBatchHandler = TypeVar("PlainBatchHandler", bound=Callable[[list[Message]], Done])
-AnyBatchHandler = TypeVar("AnyBatchHandler", bound=Callable[[list[Message]], Done | Awaitable[Done]])
+Done = None | bool | Iterable[str | Message[Any]]
+S = TypeVar("S", bound=Done)
+T = TypeVar("T", bound=Done | Awaitable[Done])
 
 
 class InThread:
@@ -39,10 +38,10 @@ class InThread:
     def __init__(self, function: Listener) -> None:
         self.function = function
 
-    def __call__(self, message: Message) -> Any:
+    def __call__(self, message: Message[Any]) -> Any:
         return asyncio.to_thread(self.called, message)
 
-    def called(self, message: Message) -> Any:
+    def called(self, message: Message[Any]) -> Any:
         """What the function gives, in the thread: an awaitable would be awaited by nobody."""
         result = self.function(message)
         if result is not None:
@@ -50,17 +49,17 @@ class InThread:
         return result
 
 
-class Emitting(Handlers, Coloured[C]):
+class Emitting(Handlers, Coloured[C], Generic[C, D]):
     """A group or a member as an emitter: listeners are for entries by their `type`; patterns are `order.*` and `*`."""
 
+    @overload  # type: ignore[override]
+    def on(self: Emitting[Blocking, D], event: str) -> Callable[[Callable[[Message[D]], G]], Callable[[Message[D]], G]]: ...
     @overload
-    def on(self: Emitting[Blocking], event: str) -> Callable[[PlainHandler], PlainHandler]: ...
+    def on(self: Emitting[Blocking, D], event: str, f: Callable[[Message[D]], G]) -> Callable[[Message[D]], G]: ...
     @overload
-    def on(self: Emitting[Blocking], event: str, f: PlainHandler) -> PlainHandler: ...
+    def on(self: Emitting[Asyncio, D], event: str, *, thread: bool = False) -> Callable[[Callable[[Message[D]], R]], Callable[[Message[D]], R]]: ...
     @overload
-    def on(self: Emitting[Asyncio], event: str, *, thread: bool = False) -> Callable[[AnyHandler], AnyHandler]: ...
-    @overload
-    def on(self: Emitting[Asyncio], event: str, f: AnyHandler, *, thread: bool = False) -> AnyHandler: ...
+    def on(self: Emitting[Asyncio, D], event: str, f: Callable[[Message[D]], R], *, thread: bool = False) -> Callable[[Message[D]], R]: ...
     def on(  # pyright: ignore[reportIncompatibleMethodOverride]  (pyee's `on` takes any function; by colour is narrower, on purpose)
         self, event: str, f: Any = None, *, thread: bool = False
     ) -> Any:
@@ -79,16 +78,20 @@ class Emitting(Handlers, Coloured[C]):
 
     @overload
     def on_batch(
-        self: Emitting[Blocking], fn: None = None, size: int = 100, wait: Duration = 1, type: str = "*"
-    ) -> Callable[[PlainBatchHandler], PlainBatchHandler]: ...
-    @overload
-    def on_batch(self: Emitting[Blocking], fn: PlainBatchHandler, size: int = 100, wait: Duration = 1, type: str = "*") -> PlainBatchHandler: ...
+        self: Emitting[Blocking, D], fn: None = None, size: int = 100, wait: Duration = 1, type: str = "*"
+    ) -> Callable[[Callable[[list[Message[D]]], S]], Callable[[list[Message[D]]], S]]: ...
     @overload
     def on_batch(
-        self: Emitting[Asyncio], fn: None = None, size: int = 100, wait: Duration = 1, type: str = "*"
-    ) -> Callable[[AnyBatchHandler], AnyBatchHandler]: ...
+        self: Emitting[Blocking, D], fn: Callable[[list[Message[D]]], S], size: int = 100, wait: Duration = 1, type: str = "*"
+    ) -> Callable[[list[Message[D]]], S]: ...
     @overload
-    def on_batch(self: Emitting[Asyncio], fn: AnyBatchHandler, size: int = 100, wait: Duration = 1, type: str = "*") -> AnyBatchHandler: ...
+    def on_batch(
+        self: Emitting[Asyncio, D], fn: None = None, size: int = 100, wait: Duration = 1, type: str = "*"
+    ) -> Callable[[Callable[[list[Message[D]]], T]], Callable[[list[Message[D]]], T]]: ...
+    @overload
+    def on_batch(
+        self: Emitting[Asyncio, D], fn: Callable[[list[Message[D]]], T], size: int = 100, wait: Duration = 1, type: str = "*"
+    ) -> Callable[[list[Message[D]]], T]: ...
     def on_batch(self, fn: Any = None, size: int = 100, wait: Duration = 1, type: str = "*") -> Any:
         """Call `fn` with lists of messages of this type; as a call, or as a decorator: `@member.on_batch(size=100, wait=1)`.
 
@@ -113,21 +116,21 @@ class Emitting(Handlers, Coloured[C]):
         return add if fn is None else add(fn)
 
     @overload  # type: ignore[override]
-    def once(self: Emitting[Blocking], event: str) -> Callable[[PlainHandler], PlainHandler]: ...
+    def once(self: Emitting[Blocking, D], event: str) -> Callable[[Callable[[Message[D]], G]], Callable[[Message[D]], G]]: ...
     @overload
-    def once(self: Emitting[Blocking], event: str, f: PlainHandler) -> PlainHandler: ...
+    def once(self: Emitting[Blocking, D], event: str, f: Callable[[Message[D]], G]) -> Callable[[Message[D]], G]: ...
     @overload
-    def once(self: Emitting[Asyncio], event: str) -> Callable[[AnyHandler], AnyHandler]: ...
+    def once(self: Emitting[Asyncio, D], event: str) -> Callable[[Callable[[Message[D]], R]], Callable[[Message[D]], R]]: ...
     @overload
-    def once(self: Emitting[Asyncio], event: str, f: AnyHandler) -> AnyHandler: ...
+    def once(self: Emitting[Asyncio, D], event: str, f: Callable[[Message[D]], R]) -> Callable[[Message[D]], R]: ...
     def once(self, event: str, f: Any = None) -> Any:
         """As `on`, for one message: the listener is removed when that message succeeded, not before."""
         return super().once(event, f)
 
+    @overload  # type: ignore[override]
+    def add_listener(self: Emitting[Blocking, D], event: str, f: Callable[[Message[D]], G]) -> Callable[[Message[D]], G]: ...
     @overload
-    def add_listener(self: Emitting[Blocking], event: str, f: PlainHandler) -> PlainHandler: ...
-    @overload
-    def add_listener(self: Emitting[Asyncio], event: str, f: AnyHandler) -> AnyHandler: ...
+    def add_listener(self: Emitting[Asyncio, D], event: str, f: Callable[[Message[D]], R]) -> Callable[[Message[D]], R]: ...
     def add_listener(self, event: str, f: Any) -> Any:
         """As `on(event, f)`."""
         return super().add_listener(event, f)
@@ -142,7 +145,7 @@ class Emitting(Handlers, Coloured[C]):
     def join(self, listeners: tuple[Listener, ...]) -> Listener:
         """One function that runs the listeners in order; the first that raises ends it."""
 
-        def all_blocking(message: Message) -> Any:
+        def all_blocking(message: Message[Any]) -> Any:
             given = None
             for listener in listeners:
                 result = listener(message)
@@ -151,7 +154,7 @@ class Emitting(Handlers, Coloured[C]):
                     given = together(given, result)
             return given
 
-        async def all_asyncio(message: Message) -> Any:
+        async def all_asyncio(message: Message[Any]) -> Any:
             given = None
             for listener in listeners:
                 result = listener(message)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from .colour import Asyncio, Blocking, C, Coloured, wrong
 from .effects import Exchange
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 Page = Callable[[], Exchange[list[T] | None]]
 
 

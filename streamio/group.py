@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakSet
 
-from .colour import Asyncio, Blocking, C, operation, wrong
+from .colour import Asyncio, Blocking, C, D, operation, wrong
 from .dead_letters import DeadLetters
 from .drivers.side_by_side import listen_in_tasks, listen_in_threads
 from .effects import Do, Exchange, Now
@@ -30,7 +30,7 @@ UNHANDLED = ("ack", "leave", "bury")
 ON_GROUP_LOST = ("recreate", "raise")
 
 
-class ConsumerGroupTopic(Emitting[C]):
+class ConsumerGroupTopic(Emitting[C, D]):
     """One consumer group of a topic: an emitter whose listeners are all its members', and an iterable (an anonymous member).
 
     topic            a `Topic`
@@ -47,7 +47,7 @@ class ConsumerGroupTopic(Emitting[C]):
 
     def __init__(
         self,
-        topic: Topic[C],
+        topic: Topic[C, D],
         name: str,
         *,
         start: Position = "0",
@@ -74,7 +74,7 @@ class ConsumerGroupTopic(Emitting[C]):
             raise TypeError(f"retry must be a RetryPolicy, not {retry!r}")
         self.unhandled = one_of(unhandled, UNHANDLED, "unhandled")
         self.on_group_lost = one_of(on_group_lost, ON_GROUP_LOST, "on_group_lost")
-        self._members: WeakSet[ConsumerGroupMember[C]] = WeakSet()
+        self._members: WeakSet[ConsumerGroupMember[C, D]] = WeakSet()
         self._stopping = False
 
     def __repr__(self) -> str:
@@ -134,7 +134,7 @@ class ConsumerGroupTopic(Emitting[C]):
         return (yield from pending_entries(self.topic.name, self.name, least, consumer, count))
 
     @property
-    def dead_letters(self) -> DeadLetters[C]:
+    def dead_letters(self) -> DeadLetters[C, D]:
         """The entries that this group put aside: iterable, oldest first; `redrive`, `purge`, `info`, `length`."""
         return DeadLetters(self._driver, self.topic.name, self.name, self.topic.codec, self.lease)
 
@@ -187,12 +187,12 @@ class ConsumerGroupTopic(Emitting[C]):
 
     # -- members ----------------------------------------------------------------------------------------------------------------------
 
-    def member(self, id: str | None = None, **options: Unpack[MemberOptions]) -> ConsumerGroupMember[C]:
+    def member(self, id: str | None = None, **options: Unpack[MemberOptions[D]]) -> ConsumerGroupMember[C, D]:
         """A member of this group. Options are those of `ConsumerGroupMember`."""
         from .member import ConsumerGroupMember
 
         make: Any = ConsumerGroupMember
-        made: ConsumerGroupMember[C] = make(self, id, **options)
+        made: ConsumerGroupMember[C, D] = make(self, id, **options)
         return made
 
     @operation
@@ -234,12 +234,12 @@ class ConsumerGroupTopic(Emitting[C]):
         for member in members:
             yield Do(member.close)
 
-    def __iter__(self: ConsumerGroupTopic[Blocking]) -> Iterator[Message]:
+    def __iter__(self: ConsumerGroupTopic[Blocking, D]) -> Iterator[Message[D]]:
         if self._driver.asyncio:
             wrong(self, "for", "async for")
         return iter(self.member())
 
-    def __aiter__(self: ConsumerGroupTopic[Asyncio]) -> AsyncIterator[Message]:
+    def __aiter__(self: ConsumerGroupTopic[Asyncio, D]) -> AsyncIterator[Message[D]]:
         if not self._driver.asyncio:
             wrong(self, "async for", "for")
         return aiter(self.member())

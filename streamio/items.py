@@ -39,13 +39,24 @@ def entry_of(codec: AnyCodec, item: Any, what: str = "an item of publish_many") 
         return entry(codec, item[0], item[1], {}, None)
     if isinstance(item, Message):
         return entry(codec, item.type, item.data, {}, {name: value for name, value in item.headers.items() if name not in OWN_HEADERS})
+    type = type_of(codec, item)
+    if type is not None:
+        return entry(codec, type, item, {}, None)
     raise TypeError(f"{what} must be (type, data), a mapping with 'type' or a message, not {item!r}")
+
+
+def type_of(codec: AnyCodec, value: Any) -> str | None:
+    """The type of an entry with this data, where the codec knows it by its class (`TypedCodec` with a mapping)."""
+    find: Any = getattr(codec, "type_of", None)
+    found: str | None = None if find is None else find(value)
+    return found
 
 
 def entry_with(codec: AnyCodec, value: Any, type: str) -> Words:
     """The words of an item that may say its type, as those of `publish_many` do; else it is data, and has this type."""
     if isinstance(value, Message) or (isinstance(value, Mapping) and "type" in value) or is_typed(value):
         return entry_of(codec, value)
+    type = type_of(codec, value) or type
     return entry(codec, type, value, {}, None)
 
 

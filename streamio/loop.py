@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
+from .colour import D
 from .message import Message
 from .protocol.holding import guarded
 from .protocol.limiting import Limit, ended, left, limited
@@ -102,13 +103,13 @@ class Loop:
             hand.bell.ring()
 
 
-class BlockingLoop(Loop):
+class BlockingLoop(Loop, Generic[D]):
     """`for message in member`."""
 
-    def __iter__(self) -> BlockingLoop:
+    def __iter__(self) -> BlockingLoop[D]:
         return self
 
-    def __next__(self) -> Message:
+    def __next__(self) -> Message[D]:
         message = self.swiftly()
         if message is None:
             self.member._enter(self)
@@ -117,17 +118,17 @@ class BlockingLoop(Loop):
                 self.member._exit(self)
                 raise StopIteration
             message = self.start(message)
-        handed: Message = message
+        handed: Message[D] = message
         return handed
 
 
-class AsyncioLoop(Loop):
+class AsyncioLoop(Loop, Generic[D]):
     """`async for message in member`."""
 
-    def __aiter__(self) -> AsyncioLoop:
+    def __aiter__(self) -> AsyncioLoop[D]:
         return self
 
-    async def __anext__(self) -> Message:
+    async def __anext__(self) -> Message[D]:
         message = self.swiftly()
         if message is None:
             await self.member._enter(self)
@@ -136,5 +137,5 @@ class AsyncioLoop(Loop):
                 await self.member._exit(self)
                 raise StopAsyncIteration
             message = self.start(message)
-        handed: Message = message
+        handed: Message[D] = message
         return handed

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from .colour import Asyncio, Blocking, C, operation, wrong
+from .colour import Asyncio, Blocking, C, D, X, operation, wrong
 from .effects import Do, Exchange
 from .emitting import Plain
 from .forking import closed_in_children
@@ -24,7 +24,7 @@ from .reports import MemberInfo
 from .signals import stop_on
 
 
-class ConsumerGroupMember(Membership[C]):
+class ConsumerGroupMember(Membership[C, D]):
     """One member of a consumer group.
 
     topic            the group, a `ConsumerGroupTopic`
@@ -47,20 +47,20 @@ class ConsumerGroupMember(Membership[C]):
 
     @overload
     def __init__(
-        self: ConsumerGroupMember[Blocking], topic: ConsumerGroupTopic[Blocking], group_member_id: str | None = None, *,
-        handlers: Mapping[str, Callable[[Message], Plain]] | None = None, **options: Unpack[MemberSettings],
+        self: ConsumerGroupMember[Blocking, X], topic: ConsumerGroupTopic[Blocking, X], group_member_id: str | None = None, *,
+        handlers: Mapping[str, Callable[[Message[X]], Plain]] | None = None, **options: Unpack[MemberSettings],
     ) -> None: ...  # fmt: skip
     @overload
     def __init__(
-        self: ConsumerGroupMember[Asyncio], topic: ConsumerGroupTopic[Asyncio], group_member_id: str | None = None, *,
-        handlers: Mapping[str, Callable[[Message], object]] | None = None, **options: Unpack[MemberSettings],
+        self: ConsumerGroupMember[Asyncio, X], topic: ConsumerGroupTopic[Asyncio, X], group_member_id: str | None = None, *,
+        handlers: Mapping[str, Callable[[Message[X]], object]] | None = None, **options: Unpack[MemberSettings],
     ) -> None: ...  # fmt: skip
     def __init__(
         self,
         topic: ConsumerGroupTopic[Any],
         group_member_id: str | None = None,
         *,
-        handlers: Mapping[str, Callable[[Message], object]] | None = None,
+        handlers: Mapping[str, Callable[[Message[Any]], object]] | None = None,
         concurrency: int = 1,
         prefetch: int | Literal["auto"] = "auto",
         block: Duration = 2,
@@ -140,7 +140,7 @@ class ConsumerGroupMember(Membership[C]):
         return max(now, *self._hand.timers) + 0.02 if retries and self._hand.timers else now
 
     @operation
-    def read(self, n: int = 1, timeout: Duration | None = None) -> Exchange[list[Message]]:
+    def read(self, n: int = 1, timeout: Duration | None = None) -> Exchange[list[Message[D]]]:
         """Up to `n` messages, as soon as there is one; none where none came within `timeout` seconds (None: wait).
 
         They are settled by hand: `ack()`, `nack()`, `bury()` or `with message:`. One that is dropped unsettled is given back.
@@ -150,7 +150,7 @@ class ConsumerGroupMember(Membership[C]):
         until = None if timeout is None else time.monotonic() + seconds(timeout, "timeout")
         self._take_for("reading")
         hand = self._hand
-        found: list[Message] = []
+        found: list[Message[D]] = []
 
         def take() -> Any:
             return self._driver.run_on(hand.reading, next_message(hand, until))
@@ -170,12 +170,12 @@ class ConsumerGroupMember(Membership[C]):
             self._free()
         return found
 
-    def __iter__(self: ConsumerGroupMember[Blocking]) -> BlockingLoop:
+    def __iter__(self: ConsumerGroupMember[Blocking, D]) -> BlockingLoop[D]:
         if self._driver.asyncio:
             wrong(self, "for", "async for")
         return BlockingLoop(self)
 
-    def __aiter__(self: ConsumerGroupMember[Asyncio]) -> AsyncioLoop:
+    def __aiter__(self: ConsumerGroupMember[Asyncio, D]) -> AsyncioLoop[D]:
         if not self._driver.asyncio:
             wrong(self, "async for", "for")
         return AsyncioLoop(self)
@@ -250,11 +250,11 @@ class ConsumerGroupMember(Membership[C]):
         )
         yield
 
-    def clone(self, id: str | None = None, **options: Unpack[MemberOptions]) -> ConsumerGroupMember[C]:
+    def clone(self, id: str | None = None, **options: Unpack[MemberOptions[D]]) -> ConsumerGroupMember[C, D]:
         """Another member of the same group with the same handlers and options, where `options` do not say otherwise."""
         handlers = options.pop("handlers", None)
         make: Any = ConsumerGroupMember
-        other: ConsumerGroupMember[C] = make(self.group, id, **{**self._options, **options})
+        other: ConsumerGroupMember[C, D] = make(self.group, id, **{**self._options, **options})
         for event, listeners in self._events.items():
             for function, listener in listeners.items():
                 other._add_event_handler(event, function, listener)
@@ -286,23 +286,23 @@ class ConsumerGroupMember(Membership[C]):
             yield Do(lambda: self._wait_idle(hand.settings.grace))
         yield from self._part()
 
-    def __enter__(self: ConsumerGroupMember[Blocking]) -> ConsumerGroupMember[Blocking]:
+    def __enter__(self: ConsumerGroupMember[Blocking, D]) -> ConsumerGroupMember[Blocking, D]:
         if self._driver.asyncio:
             wrong(self, "with", "async with")
         self._in_block = True
         return self
 
-    def __exit__(self: ConsumerGroupMember[Blocking], kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self: ConsumerGroupMember[Blocking, D], kind: Any, error: BaseException | None, trace: Any) -> None:
         self._verdict(error)
         self.close()
 
-    async def __aenter__(self: ConsumerGroupMember[Asyncio]) -> ConsumerGroupMember[Asyncio]:
+    async def __aenter__(self: ConsumerGroupMember[Asyncio, D]) -> ConsumerGroupMember[Asyncio, D]:
         if not self._driver.asyncio:
             wrong(self, "async with", "with")
         self._in_block = True
         return self
 
-    async def __aexit__(self: ConsumerGroupMember[Asyncio], kind: Any, error: BaseException | None, trace: Any) -> None:
+    async def __aexit__(self: ConsumerGroupMember[Asyncio, D], kind: Any, error: BaseException | None, trace: Any) -> None:
         self._verdict(error)
         await self.close()
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import proxy
 
-from .colour import C, operation
+from .colour import C, D, operation
 from .drivers import keepers, tasks, workers
 from .effects import Do, Exchange
 from .emitter import Lifecycle, log
@@ -33,10 +33,10 @@ from .protocol.settings import Settings
 ACK = ("auto", "manual", "none")
 
 
-class Membership(Emitting[C]):
+class Membership(Emitting[C, D]):
     """A member without its face."""
 
-    def __init__(self, group: ConsumerGroupTopic[C], id: str | None, options: Mapping[str, Any]) -> None:
+    def __init__(self, group: ConsumerGroupTopic[C, D], id: str | None, options: Mapping[str, Any]) -> None:
         super().__init__(group)
         self.group = group
         self.id = checked_consumer(default_id() if id is None else id, "member id")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from .codec import FOR_GROUP, REPLY_TO, FlatCodec, Pairs, decoded, headers_of, is_reserved, pairs_of
+from .colour import D
 from .ids import Duration, published_at, seconds
 from .protocol.holding import Guard
 from .protocol.limiting import Limit
@@ -44,12 +45,12 @@ class Origin:
         self.topic, self.codec, self.is_flat = topic, codec, type(codec) is FlatCodec
 
 
-class Message:
+class Message(Generic[D]):
     """One entry, and this delivery of it.
 
     id            the entry's id
     type          the value of its field `type`, empty where it has none
-    data          the decoded payload; with the default codec a dict of str (bytes where a value is not UTF-8)
+    data          the decoded payload; with the default codec a dict of str (bytes where a value is not UTF-8); of a typed topic what its `type` says
     fields        all fields, as exact `(bytes, bytes)` pairs, in order
     headers       the entry's headers by name
     deliveries    which delivery this is, from 1
@@ -58,6 +59,7 @@ class Message:
 
     __slots__ = ("_asks", "_data", "_denied", "_flat", "_guard", "_hand", "_limit", "_open", "id", "type")
     _asks: bool  # whether its producer waits for a reply, also where its handler returns nothing
+    _data: Any
     _guard: Guard
     _limit: Limit
     _denied: Event | None  # that its handler asked for another try, or for the dead letters (None)
@@ -82,14 +84,16 @@ class Message:
         return f"<Message {self.id} {self.type!r} of {self.topic!r}>"
 
     def __getitem__(self, name: Any) -> Any:
-        return self.data[name]
+        data: Any = self.data
+        return data[name]
 
     @property
-    def data(self) -> Any:
+    def data(self) -> D:
         """The decoded payload."""
-        data: Any = self._data
-        if data is not None:
-            return data
+        known: D = self._data
+        if known is not None:
+            return known
+        data: Any
         flat = self._flat
         text = "".join(flat)
         if self._hand.is_flat and text.isascii() and "header:" not in text and "trace" not in text:  # nothing but the type is apart
@@ -98,9 +102,9 @@ class Message:
                 data[name] = next(words)
             data.pop("type", None)
         else:
-            data = decoded(self._hand.codec, flat)
-        self._data = data
-        return data
+            data = decoded(self._hand.codec, flat, self.type)
+        self._data = known = data
+        return known
 
     @property
     def fields(self) -> Pairs:
@@ -175,7 +179,7 @@ class Message:
             raise RuntimeError(f"message {self.id} was read without a group: there is nothing to settle")
         return self._hand.state not in ENDED and note(self._hand)
 
-    def __enter__(self) -> Message:
+    def __enter__(self) -> Message[D]:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -186,7 +190,7 @@ class Message:
             self.nack()
 
 
-class Redelivered(Message):
+class Redelivered(Message[Any]):
     """A message that was delivered before: its deliveries are known from the server, and this one is counted when it starts."""
 
     __slots__ = ("before", "claimed", "counted", "deliveries", "orphan")

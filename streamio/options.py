@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypedDict
+from typing import Any, Generic, Literal, TypedDict
 
+from .colour import D
 from .ids import Duration, Position
 from .message import Message
 from .retry import RetryPolicy
@@ -41,7 +42,7 @@ class MemberSettings(TypedDict, total=False):
     standby: bool
 
 
-class MemberOptions(MemberSettings, total=False):
+class MemberOptions(MemberSettings, Generic[D], total=False):
     """All keywords of `ConsumerGroupMember`."""
 
-    handlers: Mapping[str, Callable[[Message], Any]] | None
+    handlers: Mapping[str, Callable[[Message[D]], Any]] | None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
 
 from .codec import AnyCodec, checked_codec
-from .colour import Asyncio, Blocking, C, operation, wrong
+from .colour import Asyncio, Blocking, C, D, X, operation, wrong
 from .commands import xdel, xlen
 from .drivers import asyncio as asyncio_driver
 from .drivers import blocking as blocking_driver
@@ -33,6 +33,7 @@ from .protocol.replaying import History, Tail
 from .reports import DelayedInfo, GroupInfo, TopicInfo, TrimResult
 from .requests import Requesting
 from .retention import Retention, checked_maxlen
+from .typed import TypedCodec
 
 if TYPE_CHECKING:
     import redis
@@ -50,31 +51,46 @@ def from_url(url: str | None = None, *, asyncio: bool = False, **client_options:
     return client_from(url, asyncio, **client_options)
 
 
-class Topic(Requesting[C]):
+class Topic(Requesting[C], Generic[C, D]):
     """One stream. The client decides the colour: with a `redis.Redis` (or a URL) everything blocks, with a `redis.asyncio.Redis` it is awaited.
 
     name      the stream's key
     client    a client of redis-py, of either colour, a RedisCluster, a Sentinel's `master_for`, or a URL (`redis://`, `rediss://`, `unix://`,
               `memory://name`). None: `$REDIS_URL`, else `redis://localhost:6379`. It is never closed, changed or used itself: connections of
               its kind are made beside it
-    codec     how data becomes fields (default: one field each, `FlatCodec`; for nested data `JSONCodec()`), or whole entries (`CloudEventsCodec`)
+    type      what data is: a msgspec Struct, a pydantic model, a dataclass, a TypedDict, or what else msgspec or pydantic can describe; or one of
+              them for each type of entries: `{"order.placed": OrderPlaced, "order.*": Order}`. See `TypedCodec`
+    codec     how data becomes fields (default: one field each, `FlatCodec`; for nested data, and where `type` is given, `JSONCodec()`),
+              or whole entries (`CloudEventsCodec`)
     maxlen    keep about the newest so many entries, at each publish; older ones go, read or not
     max_age   keep about what is younger (seconds or timedelta). Not together with `maxlen`: one XADD carries only one of them
     """
 
     @overload
     def __init__(
-        self: Topic[Blocking], name: str, client: SyncClientProtocol | str | None = None, *,
-        codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+        self: Topic[Blocking, X], name: str, client: SyncClientProtocol | str | None = None, *,
+        type: type[X], codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
     ) -> None: ...  # fmt: skip
     @overload
     def __init__(
-        self: Topic[Asyncio], name: str, client: AsyncClientProtocol, *,
-        codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+        self: Topic[Blocking, Any], name: str, client: SyncClientProtocol | str | None = None, *,
+        type: Any = None, codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
     ) -> None: ...  # fmt: skip
-    def __init__(self, name: str, client: Any = None, *, codec: Any = None, maxlen: Any = None, max_age: Any = None) -> None:
+    @overload
+    def __init__(
+        self: Topic[Asyncio, X], name: str, client: AsyncClientProtocol, *,
+        type: type[X], codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+    ) -> None: ...  # fmt: skip
+    @overload
+    def __init__(
+        self: Topic[Asyncio, Any], name: str, client: AsyncClientProtocol, *,
+        type: Any = None, codec: AnyCodec | None = None, maxlen: int | None = None, max_age: Duration | None = None,
+    ) -> None: ...  # fmt: skip
+    def __init__(
+        self, name: str, client: Any = None, *, type: Any = None, codec: Any = None, maxlen: Any = None, max_age: Any = None
+    ) -> None:  # fmt: skip
         self.name = checked(name, "topic name")
-        self.codec = checked_codec(codec)
+        self.codec = checked_codec(codec) if type is None else TypedCodec(type, codec)
         self._message = classes_for(self.codec)[0]
         self._publisher = Publisher(name, Retention.of(maxlen, max_age))
         self._owned = client_from(client, False) if client is None or isinstance(client, str) else None
@@ -148,7 +164,7 @@ class Topic(Requesting[C]):
 
     # -- reading without a group ------------------------------------------------------------------------------------------------------
 
-    def replay(self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False) -> Entries[C, Message]:
+    def replay(self, start: Position = FIRST, end: Position = LAST, *, count: int | None = None, reverse: bool = False) -> Entries[C, Message[D]]:
         """The stream's history, read lazily in pages, `count` entries at most; `reverse`: newest first.
 
         `start` and `end` are entry ids, datetimes, or timedeltas meaning "so long ago"; both are part of what is read.
@@ -158,12 +174,12 @@ class Topic(Requesting[C]):
         checked_count(count)
         return Entries(self._driver, lambda: History(self.name, start, end, count, reverse, self._make).page, f"replay of {self.name!r}")
 
-    def tail(self, start: Position = NEW) -> Entries[C, Message]:
+    def tail(self, start: Position = NEW) -> Entries[C, Message[D]]:
         """What is added from now on (or above `start`), for ever, without a group: nothing is acknowledged, every reader sees all of it."""
         position(start, 0, "start", (FIRST, NEW))
         return Entries(self._driver, lambda: Tail(self.name, start, self._make).page, f"tail of {self.name!r}")
 
-    def _make(self, entry_id: str, flat: list[str]) -> Message:
+    def _make(self, entry_id: str, flat: list[str]) -> Message[D]:
         return self._message(entry_id, flat, Origin(self.name, self.codec))
 
     # -- looking, trimming, deleting ----------------------------------------------------------------------------------------------------
@@ -223,7 +239,7 @@ class Topic(Requesting[C]):
 
     # -- groups and closing -------------------------------------------------------------------------------------------------------------
 
-    def group(self, name: str, **options: Unpack[GroupOptions]) -> ConsumerGroupTopic[C]:
+    def group(self, name: str, **options: Unpack[GroupOptions]) -> ConsumerGroupTopic[C, D]:
         """This topic as the consumer group `name` sees it. Options are those of `ConsumerGroupTopic`."""
         from .group import ConsumerGroupTopic
 
@@ -247,20 +263,20 @@ class Topic(Requesting[C]):
         if self._closed:
             raise ValueError(f"topic {self.name!r} is closed")
 
-    def __enter__(self: Topic[Blocking]) -> Topic[Blocking]:
+    def __enter__(self: Topic[Blocking, D]) -> Topic[Blocking, D]:
         if self._driver.asyncio:
             wrong(self, "with", "async with")
         return self
 
-    def __exit__(self: Topic[Blocking], *error: object) -> None:
+    def __exit__(self: Topic[Blocking, D], *error: object) -> None:
         self.close()
 
-    async def __aenter__(self: Topic[Asyncio]) -> Topic[Asyncio]:
+    async def __aenter__(self: Topic[Asyncio, D]) -> Topic[Asyncio, D]:
         if not self._driver.asyncio:
             wrong(self, "async with", "with")
         return self
 
-    async def __aexit__(self: Topic[Asyncio], *error: object) -> None:
+    async def __aexit__(self: Topic[Asyncio, D], *error: object) -> None:
         await self.close()
 
     def _after_fork(self) -> None:

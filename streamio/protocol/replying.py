@@ -93,4 +93,4 @@ def written(codec: AnyCodec, value: Any, headers: Mapping[str, Any]) -> list[byt
 def read(codec: AnyCodec, flat: list[str]) -> Any:
     """The data of a reply."""
     is_json = headers_of(pairs_of(flat)).get("content_type") == JSON
-    return decoded(PLAIN if is_json else codec, flat)
+    return decoded(PLAIN if is_json else codec, flat, TYPE)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, assert_type
+from typing import Any, TypedDict, assert_type
 
 import redis
 import redis.asyncio
@@ -21,6 +22,7 @@ from streamio import (
     DeadLettersInfo,
     Entries,
     Event,
+    FlatCodec,
     GroupInfo,
     MemberInfo,
     Message,
@@ -31,6 +33,7 @@ from streamio import (
     Topic,
     TopicInfo,
     TrimResult,
+    TypedCodec,
     from_url,
 )
 
@@ -353,3 +356,105 @@ async def a_batch_handler_keeps_its_type_on_asyncio(group: ConsumerGroupTopic[As
         return None
 
     await decorated([])
+
+
+@dataclass
+class Order:
+    customer: str
+    amount: int
+
+
+@dataclass
+class Other:
+    n: int
+
+
+class Line(TypedDict):
+    sku: str
+
+
+def a_topic_says_what_its_data_is(client: redis.Redis, client_asyncio: redis.asyncio.Redis) -> None:
+    assert_type(Topic("t", type=Order), Topic[Blocking, Order])
+    assert_type(Topic("t", client, type=Order, codec=FlatCodec(), maxlen=5), Topic[Blocking, Order])
+    assert_type(Topic("t", client_asyncio, type=Order), Topic[Asyncio, Order])
+    assert_type(Topic("t", type=Line), Topic[Blocking, Line])
+    assert_type(Topic("t", type=list[Order]), Topic[Blocking, list[Order]])
+    assert_type(Topic("t", type=int), Topic[Blocking, int])
+    assert_type(Topic("t"), Topic[Blocking, Any])
+    assert_type(Topic("t", client_asyncio), Topic[Asyncio, Any])
+    assert_type(Topic("t", codec=TypedCodec(Order)), Topic[Blocking, Any])
+    both: Topic[Blocking, Order | Other] = Topic("t", client, type={"order": Order, "other.*": Other})
+    either: Topic[Asyncio, Order | Other] = Topic("t", client_asyncio, type=Order | Other)
+    assert_type([message.data for message in both.replay()], list[Order | Other])
+    assert_type(either.group("g"), ConsumerGroupTopic[Asyncio, Order | Other])
+
+
+def data_is_what_the_topic_says(topic: Topic[Blocking, Order], letter: DeadLetter[Order]) -> None:
+    group = topic.group("g")
+    member = group.member()
+    assert_type(group, ConsumerGroupTopic[Blocking, Order])
+    assert_type(ConsumerGroupTopic(topic, "g"), ConsumerGroupTopic[Blocking, Order])
+    assert_type(ConsumerGroupMember(group), ConsumerGroupMember[Blocking, Order])
+    assert_type(member, ConsumerGroupMember[Blocking, Order])
+    assert_type(member.clone(), ConsumerGroupMember[Blocking, Order])
+    assert_type(member.read(), list[Message[Order]])
+    assert_type(topic.replay(), Entries[Blocking, Message[Order]])
+    assert_type(group.dead_letters, DeadLetters[Blocking, Order])
+    assert_type(letter.data, Order)
+    for message in member:
+        assert_type(message.data.amount, int)
+    for message in group:
+        assert_type(message.data, Order)
+    for message in topic.tail():
+        assert_type(message.data, Order)
+    for each in group.dead_letters:
+        assert_type(each.data.customer, str)
+    with member as same, topic as open_:
+        assert_type(same, ConsumerGroupMember[Blocking, Order])
+        assert_type(open_, Topic[Blocking, Order])
+        assert_type([message.data for message in same], list[Order])
+    with member.read()[0] as one:
+        assert_type(one, Message[Order])
+
+
+async def data_is_what_the_topic_says_in_asyncio(topic: Topic[Asyncio, Order]) -> None:
+    group = topic.group("g")
+    member = group.member()
+    assert_type(await member.read(), list[Message[Order]])
+    async with member as same, topic as open_:
+        assert_type(open_, Topic[Asyncio, Order])
+        async for message in same:
+            assert_type(message.data.amount, int)
+    async for message in group:
+        assert_type(message.data, Order)
+    async for message in topic.replay():
+        assert_type(message.data, Order)
+    async for letter in group.dead_letters:
+        assert_type(letter.data, Order)
+
+
+def charge(message: Message[Order]) -> None: ...
+async def charge_later(message: Message[Order]) -> None: ...
+def charge_all(messages: list[Message[Order]]) -> None: ...
+
+
+def a_handler_of_the_topics_type_is_accepted(
+    blocking: ConsumerGroupTopic[Blocking, Order], asyncio: ConsumerGroupMember[Asyncio, Order], plain_: ConsumerGroupMember[Blocking]
+) -> None:
+    member = blocking.member("m", handlers={"a": charge, "b": plain})
+    ConsumerGroupMember(blocking, handlers={"a": charge})
+    member.on("a", charge)
+    member.once("a", plain)
+    member.on("a", lambda message: message.data.amount)
+    member.on_batch(charge_all)
+    asyncio.on("a", charge_later)
+    asyncio.on("a", charge, thread=True)
+    plain_.on("a", charge)
+
+    @blocking.on("b")
+    def decorated(message: Message[Order]) -> int:
+        return message.data.amount
+
+    @asyncio.on("b")
+    async def later(message: Message[Order]) -> int:
+        return message.data.amount

@@ -175,3 +175,41 @@ def a_message_is_read_only(message: Message) -> None:
     message.nack(delay="1")  # error
     message.data = {}  # error
     message.topic = "t"  # error
+
+
+class Order:
+    amount = 1
+
+
+class Other:
+    n = 1
+
+
+def another(message: Message[Other]) -> None: ...
+async def another_later(message: Message[Other]) -> None: ...
+def others(messages: list[Message[Other]]) -> None: ...
+
+
+def a_handler_for_data_of_another_type(
+    group: ConsumerGroupTopic[Blocking, Order], member: ConsumerGroupMember[Blocking, Order], asyncio: ConsumerGroupMember[Asyncio, Order]
+) -> None:
+    member.on("a", another)  # error
+    member.once("a", another)  # error
+    member.add_listener("a", another)  # error
+    member.on_batch(others)  # error
+    group.on("a", another)  # error
+    asyncio.on("a", another_later)  # error
+    group.member(handlers={"a": another})  # error
+    ConsumerGroupMember(group, handlers={"a": another})  # error
+
+    @member.on("a")  # error
+    def decorated(message: Message[Other]) -> None: ...
+
+
+def data_that_has_no_such_field(topic: Topic[Blocking, Order], member: ConsumerGroupMember[Blocking, Order]) -> None:
+    for message in member:
+        print(message.data.amount, message.data.amuont)  # error
+    print([message.data.n for message in topic.replay()])  # error
+    print([letter.data.n for letter in member.group.dead_letters])  # error
+    untyped: Topic[Blocking, Other] = topic  # error
+    print(untyped)
