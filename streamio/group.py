@@ -8,7 +8,8 @@ from weakref import WeakSet
 
 from .colour import Asyncio, Blocking, C, D, operation, wrong
 from .dead_letters import DeadLetters
-from .drivers.side_by_side import listen_in_tasks, listen_in_threads
+from .drivers.side_by_side import listen_in_tasks, listen_in_threads, stop_all
+from .drivers.until import Flag, Waiter
 from .effects import Do, Exchange, Now
 from .emitting import Emitting
 from .ids import FIRST, LAST, NEW, Duration, Position, from_moment, seconds
@@ -196,8 +197,11 @@ class ConsumerGroupTopic(Emitting[C, D]):
         return made
 
     @operation
-    def connect_and_listen(self, members: int | None = None) -> Exchange[None]:
-        """Listen with so many members (None: `min`) until `stop()`: threads in blocking code, tasks in asyncio. An error of one stops all."""
+    def connect_and_listen(self, members: int | None = None, *, until: Flag | None = None) -> Exchange[None]:
+        """Listen with so many members (None: `min`) until `stop()`: threads in blocking code, tasks in asyncio. An error of one stops all.
+
+        until   a `threading.Event`, in asyncio an `asyncio.Event`: when it is set, these members stop; set already: nothing is begun
+        """
         count = self.min if members is None else members
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(f"members must be a whole number, 1 or more, not {members!r}")
@@ -206,10 +210,15 @@ class ConsumerGroupTopic(Emitting[C, D]):
         if not self.any_listener():
             raise ValueError(f"nothing listens on group {self.name!r}: add a handler with on(type, fn) before connect_and_listen()")
         pool = [self.member() for _ in range(count)]
-        if self._stopping:
+        waiter = Waiter(until, self._is_asyncio, lambda: stop_all(pool))
+        if self._stopping or waiter.is_set:
             self._stopping = False
             return
-        yield Do(lambda: listen_in_tasks(pool) if self._is_asyncio else listen_in_threads(pool))
+        try:
+            waiter.begin()
+            yield Do(lambda: listen_in_tasks(pool) if self._is_asyncio else listen_in_threads(pool))
+        finally:
+            yield from waiter.ending()
 
     def stop(self) -> None:
         """Stop all members of this process: each finishes what runs and returns. Allowed from threads, tasks and signal handlers."""

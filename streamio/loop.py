@@ -87,7 +87,8 @@ class Loop:
             self.member.lifecycle.tell(event)
         return events is not None
 
-    def __del__(self) -> None:
+    def leave(self) -> None:
+        """Note that the loop is over, and what becomes of its message (2.)."""
         hand, message = self.hand, self.message
         if self.limit is not None:
             left(hand, self.limit)
@@ -101,6 +102,10 @@ class Loop:
             giving_back(hand)
             self.member._free()
             hand.bell.ring()
+        self.message, self.limit, self.begun = None, None, False
+
+    def __del__(self) -> None:
+        self.leave()
 
 
 class BlockingLoop(Loop, Generic[D]):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack, overload
 
 from .colour import Asyncio, Blocking, C, D, X, operation, wrong
+from .drivers.until import Flag, Waiter
 from .effects import Do, Exchange
 from .emitting import Plain
 from .forking import closed_in_children
@@ -20,11 +21,12 @@ from .protocol.holding import guarded
 from .protocol.reading import next_message
 from .protocol.servers import CHOSEN
 from .protocol.settling import delivering
+from .readable import Readable
 from .reports import MemberInfo
 from .signals import stop_on
 
 
-class ConsumerGroupMember(Membership[C, D]):
+class ConsumerGroupMember(Readable[C], Membership[C, D]):
     """One member of a consumer group.
 
     topic            the group, a `ConsumerGroupTopic`
@@ -95,20 +97,29 @@ class ConsumerGroupMember(Membership[C, D]):
         yield from self._join()
 
     @operation
-    def connect_and_listen(self) -> Exchange[None]:
+    def connect_and_listen(self, *, until: Flag | None = None) -> Exchange[None]:
         """Read and call handlers until `stop()`: the own pending entries first, then what is new.
+
+        until   a `threading.Event`, in asyncio an `asyncio.Event`: when it is set, the member stops as by `stop()`; set already: nothing is begun
 
         A handler that returned: the entry is acknowledged after. One that raised: it is tried again by the group's retry policy, `failed` is
         emitted, the loop goes on. Only `stop()`, a setup error and a `BaseException` of a handler that is no `Exception` end it.
         """
         self._need_listener("connect_and_listen()")
+        waiter = Waiter(until, self._is_asyncio, self.stop)
+        if waiter.is_set:
+            return
         self._take_for("listening")
         try:
+            waiter.begin()
             yield from self._join()
             self._hand.state = "listening"
             yield Do(lambda: self._runner.listen(never))
         finally:
-            yield from self._part()
+            try:
+                yield from waiter.ending()
+            finally:
+                yield from self._part()
 
     @operation
     def drain(self, retries: bool = True) -> Exchange[int]:

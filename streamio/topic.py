@@ -34,6 +34,7 @@ from .reports import DelayedInfo, GroupInfo, TopicInfo, TrimResult
 from .requests import Requesting
 from .retention import Retention, checked_maxlen
 from .typed import TypedCodec
+from .writable import Writable
 
 if TYPE_CHECKING:
     import redis
@@ -51,7 +52,7 @@ def from_url(url: str | None = None, *, asyncio: bool = False, **client_options:
     return client_from(url, asyncio, **client_options)
 
 
-class Topic(Requesting[C], Generic[C, D]):
+class Topic(Writable[C], Requesting[C], Generic[C, D]):
     """One stream. The client decides the colour: with a `redis.Redis` (or a URL) everything blocks, with a `redis.asyncio.Redis` it is awaited.
 
     name      the stream's key

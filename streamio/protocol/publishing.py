@@ -88,16 +88,20 @@ class Publisher:
             self.learned(done[-1])
 
     def sending(self, commands: Sequence[Words], done: list[str]) -> Exchange[list[Any]]:
+        """The replies; `PublishUncertain` where they did not all come. The ids among those that came are appended to `done`."""
+        try:
+            return (yield from self.asking(commands))
+        except Unanswered as broken:
+            if not broken.replies and is_refusal(broken.cause):
+                raise broken.cause from None
+            done += [str(reply) for reply in broken.replies if not isinstance(reply, ResponseError)]
+            raise PublishUncertain(self.topic, done, len(done)) from broken.cause
+
+    def asking(self, commands: Sequence[Words]) -> Exchange[list[Any]]:
         """The replies; a moved key is followed, because a redirected write was not done."""
         replies: list[Any] = []
         for _ in range(MOVES):
-            try:
-                replies = yield Call(commands)
-            except Unanswered as broken:
-                if not broken.replies and is_refusal(broken.cause):
-                    raise broken.cause from None
-                done += [str(reply) for reply in broken.replies if not isinstance(reply, ResponseError)]
-                raise PublishUncertain(self.topic, done, len(done)) from broken.cause
+            replies = yield Call(commands)
             if not isinstance(replies[0], MovedError):
                 break
             yield Redirect(replies[0].host, replies[0].port)
