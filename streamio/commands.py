@@ -180,6 +180,16 @@ def xreadgroup(key: str, group: str, me: str, count: int, block: float | None, n
     return ("XREADGROUP", "GROUP", group, me, "COUNT", str(count), *waiting, *(("NOACK",) if noack else ()), "STREAMS", key, ">")
 
 
+def xreadgroup_any(keys: Sequence[str], group: str, me: str, count: int, block: float | None, noack: bool) -> Words:
+    """As `xreadgroup`, of several streams; `count` is for each."""
+    return (*xreadgroup(keys[0], group, me, count, block, noack)[:-2], *keys, *(">" for _ in keys))
+
+
+def xread_any(keys: Sequence[str], after: Sequence[str], block: float) -> Words:
+    """Wait for an entry above these ids in any of the streams."""
+    return ("XREAD", "COUNT", "1", "BLOCK", milliseconds(block), "STREAMS", *keys, *after)
+
+
 def greet(key: str, group: str, me: str) -> Words:
     """Read nothing (one's own pending entries above the largest id), so that the server lists the member as alive.
 

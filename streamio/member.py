@@ -17,6 +17,7 @@ from .loop import AsyncioLoop, BlockingLoop
 from .membership import Membership
 from .message import ENDED, Message
 from .options import Ack, MemberOptions, MemberSettings
+from .pipes import Piping
 from .protocol.holding import guarded
 from .protocol.reading import next_message
 from .protocol.servers import CHOSEN
@@ -24,9 +25,10 @@ from .protocol.settling import delivering
 from .readable import Readable
 from .reports import MemberInfo
 from .signals import stop_on
+from .topic import Topic
 
 
-class ConsumerGroupMember(Readable[C], Membership[C, D]):
+class ConsumerGroupMember(Readable[C], Piping[C], Membership[C, D]):
     """One member of a consumer group.
 
     topic            the group, a `ConsumerGroupTopic`
@@ -41,6 +43,8 @@ class ConsumerGroupMember(Readable[C], Membership[C, D]):
     connect_timeout  seconds to wait for a server that is not there (default 10)
     handler_timeout  seconds that a handler, or a loop's body, may take; one that takes longer has failed with `HandlerTimeout`. In asyncio a handler
                      is cancelled then; a thread cannot be ended: what it does later means nothing, and it keeps its place until it returns
+    reply_to         a topic: what handlers return, but None, is written there as a reply, in one step with the acknowledgement. (What is published
+                     with a header `reply_to`, as `topic.request()` does, is replied to in any case, where that says.)
     standby          where the group's `max` places are taken: wait for one instead of raising `GroupFull`; a dead member's is free after a lease
 
     Everything pending under the member's name is renewed while the process lives and, in asyncio, its event loop turns. So handlers may take
@@ -71,12 +75,13 @@ class ConsumerGroupMember(Readable[C], Membership[C, D]):
         connect_timeout: Duration = 10,
         handler_timeout: Duration | None = None,
         standby: bool = False,
+        reply_to: Topic[Any] | None = None,
     ) -> None:
         if not isinstance(topic, ConsumerGroupTopic):
             raise TypeError(f"a member belongs to a ConsumerGroupTopic, not to {topic!r}")
         options = {
             "concurrency": concurrency, "prefetch": prefetch, "block": block, "ack": ack, "grace": grace, "connect_timeout": connect_timeout,
-            "handler_timeout": handler_timeout, "standby": standby,
+            "handler_timeout": handler_timeout, "standby": standby, "reply_to": reply_to,
         }  # fmt: skip
         if handlers is not None and not isinstance(handlers, Mapping):
             raise TypeError(f"handlers must be a mapping of types to handlers, not {handlers!r}")
@@ -85,6 +90,13 @@ class ConsumerGroupMember(Readable[C], Membership[C, D]):
             self._add_event_handler(event, handler, handler)
         topic._members.add(self)
         closed_in_children(self)
+
+    def __new__(cls, topic: Any, *args: Any, **options: Any) -> Any:
+        if cls is ConsumerGroupMember and isinstance(topic, (list, tuple, Mapping)):
+            from .several import SeveralTopics
+
+            return object.__new__(SeveralTopics)
+        return object.__new__(cls)
 
     def __repr__(self) -> str:
         return f"<ConsumerGroupMember {self.id!r} of group {self.group.name!r}, topic {self.group.topic.name!r}>"

@@ -157,6 +157,7 @@ class MemberInfo:
     connections     how many connections it holds (0 to 2)
     server          the server's version ("7.0.15", "7.2.4 (valkey 9.1.2)"); None before connecting, or where this user may not ask
     commands        which commands of the server do what, by purpose: "read", "acknowledge", "wait", "renew", "claim", "publish once"
+    parts           of a member of several topics: the same for each of them; the counts above are their sums
     """
 
     id: str
@@ -173,6 +174,7 @@ class MemberInfo:
     connections: int
     server: str | None
     commands: Mapping[str, str]
+    parts: tuple[MemberInfo, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ..protocol.notes import closes
 from ..protocol.outcomes import failed, succeeded
 from ..protocol.replying import effects_of
 from ..protocol.taking import opened
+from .results import parts_of
 
 
 class Runner:
@@ -32,6 +33,7 @@ class Runner:
         self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
         self.fault: BaseException | None = None
         self.clock = time.monotonic
+        self.elsewhere: Callable[[Any, Any], Any] | None = None  # writes a reply that cannot go out with its acknowledgement
         self.ending = False  # no place goes on by itself any more
 
     def is_plain(self) -> bool:
@@ -44,6 +46,10 @@ class Runner:
         if isinstance(thing, Batch):
             return self.handle_batch
         return self.handle_plainly if self.is_plain() else self.handle
+
+    def turn_ends(self) -> float:
+        """Until when what is in hand may start without another look at the reading line."""
+        return self.hand.renewed_at + self.hand.settings.lease
 
     # -- batches ------------------------------------------------------------------------------------------------------------------------
 
@@ -192,6 +198,13 @@ class Runner:
     def effects(self, message: Any, given: Any) -> Sequence[Words]:
         """The commands that go out with the acknowledgement of a message whose handlers gave this."""
         return () if given is None and not message._asks else effects_of(self.hand, message, given, time.time())
+
+    def replying(self, message: Any, given: Any) -> Any:
+        """Write a reply that goes elsewhere, before the acknowledgement; in asyncio what is to be awaited, where there is one."""
+        value = parts_of(given)[1]
+        if self.elsewhere is None or value is None or message.headers.get("reply_to") is not None:
+            return None
+        return self.elsewhere(message, value)
 
     def gives(self, message: Any, given: Any) -> None:
         """Note what goes out with the acknowledgement of a message."""

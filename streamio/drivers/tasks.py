@@ -110,8 +110,8 @@ class Tasks(Runner):
 
     async def handle_each(self) -> None:
         """Handle what is in hand and may start."""
-        hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        while fresh and not hand.halted and (now := clock()) - hand.renewed_at <= lease and (not hand.gathered or due_at(hand) > now):
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
+        while fresh and not hand.halted and (now := clock()) <= ends and (not hand.gathered or due_at(hand) > now):
             try:
                 hand.current = message = fresh.popleft()
             except IndexError:  # the keeper gave them back
@@ -121,10 +121,10 @@ class Tasks(Runner):
 
     async def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
-        hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
         handlers, note, done, sure = self.handlers, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
-            while fresh and not hand.halted and (began := clock()) - hand.renewed_at <= lease:
+            while fresh and not hand.halted and (began := clock()) <= ends:
                 try:
                     hand.current = message = fresh.popleft()
                 except IndexError:  # the keeper gave them back
@@ -144,6 +144,8 @@ class Tasks(Runner):
                     elif result is not None:
                         refuse_generator(result, call)
                     if result is not None or message._asks:
+                        if (sent := self.replying(message, result)) is not None:
+                            await sent
                         self.gives(message, result)
                 except Exception as error:
                     self.failed(message, error, clock() - began)
@@ -243,6 +245,8 @@ class Tasks(Runner):
             elif result is not None:
                 refuse_generator(result, call)
             if result is not None or message._asks:
+                if (sent := self.replying(message, result)) is not None:
+                    await sent
                 self.gives(message, result)
         except Exception as error:
             return self.failed(message, error, time.monotonic() - began)
@@ -259,6 +263,8 @@ class Tasks(Runner):
         limit, began = self.starts((message,)), time.monotonic()
         try:
             given = await within(self.hand, self.lifecycle, limit, self.called(listeners, message, limit))
+            if (sent := self.replying(message, given)) is not None:
+                await sent
             effects = self.effects(message, given)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)

@@ -65,8 +65,8 @@ class Workers(Runner):
 
     def handle_each(self) -> None:
         """Handle what is in hand and may start."""
-        hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
-        while fresh and not hand.halted and (now := clock()) - hand.renewed_at <= lease and (not hand.gathered or due_at(hand) > now):
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
+        while fresh and not hand.halted and (now := clock()) <= ends and (not hand.gathered or due_at(hand) > now):
             try:
                 hand.current = message = fresh.popleft()
             except IndexError:  # the keeper gave them back
@@ -76,10 +76,10 @@ class Workers(Runner):
 
     def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
-        hand, fresh, clock, lease = self.hand, self.hand.fresh, time.monotonic, self.hand.settings.lease
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
         handlers, note, done, sure = self.handlers, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
-            while fresh and not hand.halted and (began := clock()) - hand.renewed_at <= lease:
+            while fresh and not hand.halted and (began := clock()) <= ends:
                 try:
                     hand.current = message = fresh.popleft()
                 except IndexError:  # the keeper gave them back
@@ -96,6 +96,7 @@ class Workers(Runner):
                     result = call(message)
                     if result is not None or message._asks:
                         refuse_awaitable(result, call)
+                        self.replying(message, result)
                         self.gives(message, result)
                 except Exception as error:
                     self.failed(message, error, clock() - began)
@@ -189,6 +190,7 @@ class Workers(Runner):
             result = call(message)
             if result is not None or message._asks:
                 refuse_awaitable(result, call)
+                self.replying(message, result)
                 self.gives(message, result)
         except Exception as error:
             return self.failed(message, error, time.monotonic() - began)
@@ -205,6 +207,7 @@ class Workers(Runner):
         limit, began = self.starts((message,)), time.monotonic()
         try:
             given = self.called(listeners, message)
+            self.replying(message, given)
             effects = self.effects(message, given)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)

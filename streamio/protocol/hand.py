@@ -54,7 +54,10 @@ class Hand:
         self.state, self.error = "new", ""
         self.server: str | None = None  # its version, as it told it
         self.handled = self.failures = self.claims = self.settled = 0
+        self.shares = False  # whether it is one of several of a member
+        self.others: Sequence[Hand] = ()  # those of the member's other topics
         self.stopping = self.paused = self.displaced = self.halted = False
+        self.outlets: tuple[str, ...] = ()  # keys that outputs go to
         self.reply_to: Outlet | None = None  # where replies go that their entries say nothing of
         self.is_clustered = False  # only keys of one slot can be written in one step
         self.finished = False  # the keeper is to end
@@ -242,6 +245,10 @@ class Hand:
     def in_hand(self) -> int:
         """How many entries wait or run here."""
         return sum(map(len, self.queues())) + sum(1 for _ in self.started())
+
+    def company(self) -> Sequence[Hand]:
+        """The hands of the member: one for each of its topics."""
+        return (self, *self.others)
 
     def holds_nothing(self) -> bool:
         """Whether nothing waits or runs here."""

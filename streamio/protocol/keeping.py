@@ -116,7 +116,7 @@ def is_hoarding(hand: Hand, now: float) -> bool:
         return False
     if is_stuck(hand) or hand.halted:
         return True
-    if hand.prefetch.fixed is not None or (hand.current is None and not hand.running):
+    if hand.prefetch.fixed is not None or not any(each.current is not None or each.running for each in hand.company()):
         return False
     waits = bool(hand.fresh or hand.taken or hand.ahead)
     return (waits and now - hand.filled_at > PATIENCE) or now - due_at(hand) > PATIENCE

@@ -105,7 +105,7 @@ def ends_at(hand: Hand) -> float:
 
 def is_anything_running(hand: Hand) -> bool:
     """Whether anything runs beside what may start: a handler that ran out of its time has had its verdict, and harms nobody's."""
-    return any(not is_given_up(thing) for thing in [*hand.running.values()])
+    return any(not is_given_up(thing) for each in hand.company() for thing in [*each.running.values()])
 
 
 def is_given_up(thing: Any) -> bool:
@@ -117,4 +117,5 @@ def is_given_up(thing: Any) -> bool:
 def is_stuck(hand: Hand) -> bool:
     """Whether all places are kept by handlers that ran out of their time."""
     places = 1 if hand.state == "iterating" else hand.settings.concurrency
-    return len(hand.limits) >= places and sum(limit.over for limit in [*hand.limits]) >= places
+    limits = [limit for each in hand.company() for limit in [*each.limits]]
+    return len(limits) >= places and sum(limit.over for limit in limits) >= places

@@ -32,8 +32,11 @@ def keeping_place(hand: Hand, line: Line) -> Exchange[None]:
 
 
 def placing(hand: Hand) -> Exchange[None]:
-    """Take a place; where all are taken, wait for one, or raise GroupFull."""
+    """Take a place; where all are taken, wait for one (a topic of several beside the others), or raise GroupFull."""
     if not (yield from seating(hand, hand.reading)):
+        if hand.shares and hand.settings.standby:
+            hand.halt(displaced=True)
+            return
         yield from standing_by(hand)
 
 

@@ -1,0 +1,330 @@
+"""Several topics in one member: whose turn it is. Each topic is a `Part`: a hand of its own, with its own lines and keeper, that claims, renews,
+settles and recovers as that of a plain member does. The score says which part goes next, and waits for all of them at once.
+
+1. Parts are asked in the order of their priority; of equals the one goes first that was served least recently. Nothing of a lower part starts while a
+   higher one has something in hand, or has not been asked for `TURN`.
+2. A part that has nothing to do but to wait for news is *quiet*. Where all are, those that can be read together wait in one read (`reading_together`).
+3. What is in hand, and how many run, is bounded for the member as a whole. An entry that must run alone does so in the whole member.
+4. Where parts cannot all be read together, each set of them waits beside the others (`Choir.busy`), and nobody else touches it meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from ..effects import NOW, Do, Exchange, Line, Rest
+from .announcing import looks_along
+from .asking import BROKEN
+from .gathering import due_at, hurried
+from .hand import NEVER, Hand
+from .limiting import is_anything_running
+from .owing import collecting, writing
+from .reading import fetching, is_dry, measuring, next_message, turning
+from .together import guarding, reading_on, reading_together, room_for, troubled, waiting_together
+
+TURN = 0.01  # seconds for which a part may go on before the others are looked at
+Perform = Callable[[Line, Exchange[Any]], Any]
+
+
+class Part:
+    """One topic of the member. `perform` runs an exchange with a line to itself, in the member's colour."""
+
+    def __init__(self, hand: Hand, priority: int, perform: Perform) -> None:
+        self.hand, self.priority, self.perform = hand, priority, perform
+        self.choir: Choir
+        self.served = 0  # when it was last: a running number
+        self.asks = False  # it is to be read by itself next time, so that what is wrong with it shows
+        self.seat_at = 0.0  # when to try for a place in the group again
+        self.leaves = False  # it is to leave the member when nothing of it runs, or its grace is over
+        self.leaves_by = NEVER
+        self._here = True
+
+    def on(self, exchange: Exchange[Any]) -> Do:
+        """The effect that runs an exchange on the reading line."""
+        return Do(lambda: self.perform(self.hand.reading, exchange))
+
+    def claim(self) -> bool:
+        """Whether it is the caller's to take out of the member: the first one's."""
+        try:
+            del self._here
+        except AttributeError:
+            return False
+        return True
+
+    @property
+    def reads(self) -> bool:
+        """Whether it may be read now."""
+        hand = self.hand
+        return not hand.halted and hand.trouble is None and hand.down_since is None and not hand.reading.cut
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether its line is to be mended."""
+        hand = self.hand
+        return not hand.stopping and (hand.trouble is not None or hand.down_since is not None or hand.reading.cut)
+
+    def calls(self, now: float) -> bool:
+        """Whether there is more to do for it than to wait for news."""
+        hand = self.hand
+        if hand.stopping or self.is_broken:
+            return False
+        if hand.halted:
+            return bool(hand.owed or hand.is_noted or (hand.unstarted() and hand.settings.ack != "none"))
+        if hand.fresh or hand.taken or hand.owed or hand.notes or hand.own is not None or self.asks:
+            return True
+        return now >= min(hand.claim_at, due_at(hand)) or (now >= hand.poll_at and not looks_along(hand, now))
+
+
+class Choir:
+    """Parts that can be read together: one server, one slot, one group name. `line` carries the reads of all, where there are several."""
+
+    def __init__(self, place: Any, perform: Perform) -> None:
+        self.place, self.perform = place, perform
+        self.parts: list[Part] = []
+        self.line = Line("joint", patience=0.0)
+        self.number, self.numbered = "", 0
+        self.busy = False  # it waits beside the others
+
+    def on(self, exchange: Exchange[Any]) -> Do:
+        """The effect that runs an exchange on the joint line."""
+        return Do(lambda: self.perform(self.line, exchange))
+
+
+class Score:
+    """All parts of a member. `aside` is the driver's: it performs an exchange beside the others, and rings when that is over."""
+
+    def __init__(self, hand: Hand, aside: Callable[[Choir, Exchange[None]], None]) -> None:
+        self.hand, self.aside = hand, aside  # the member's own hand: flags, settings and nothing else
+        self.parts: list[Part] = []
+        self.choirs: list[Choir] = []
+        self.last: Part | None = None
+        self.turns = 0
+        self.asked_at = float("-inf")
+        self.limit: int | None = None
+        self.fault: BaseException | None = None  # what an exchange that was performed aside came to
+        self.active = False  # whose turn it is is being found out
+        self.detach: Callable[[Part], None]
+
+    @property
+    def hands(self) -> list[Hand]:
+        """The hands of all parts."""
+        return [part.hand for part in self.parts]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more starts: the member stops, or a handler ended one of its parts."""
+        return self.hand.stopping or any(part.hand.stopping and not part.leaves for part in self.parts)
+
+    @property
+    def waits_alone(self) -> bool:
+        """Whether nothing may start beside what runs."""
+        return any(hand.alone for hand in self.hands) and any(each.running for each in self.hands) and is_anything_running(self.parts[0].hand)
+
+    def lets_go(self, part: Part, now: float) -> bool:
+        """Whether nothing of the part runs, and nobody touches it."""
+        return not self.active and is_through(part, now)
+
+    def nudge(self) -> None:
+        """Look at everything anew: a read that waits is to end."""
+        self.hand.wake.ring()
+        for hand in self.hands:
+            if hand.blocked:
+                hand.called, hand.poll_at = True, 0.0
+                hand.bell.ring()
+
+    def levels(self) -> Iterable[list[Part]]:
+        """The parts by priority, the highest first; of equals the one first that was served least recently."""
+        parts = sorted((part for part in self.parts if not part.leaves), key=lambda part: (-part.priority, part.served))
+        return (list(level) for _, level in groupby(parts, key=lambda part: part.priority))
+
+    def served(self, part: Part) -> None:
+        """It is this part's turn."""
+        self.turns += 1
+        part.served, self.last = self.turns, part
+
+    def may_go_on(self, part: Part, now: float) -> bool:
+        """Whether a place may go on with the same part: nobody of its rank or above has anything, and they were looked at lately."""
+        rivals = [each for each in self.parts if each is not part and each.priority >= part.priority]
+        if any(hand.alone for hand in self.hands) or part.leaves or any(each.hand.fresh or each.hand.taken or each.hand.owed for each in rivals):
+            return False
+        return not rivals or now - self.asked_at < TURN
+
+    def is_dry(self, now: float) -> bool:
+        """Whether nothing is to be had now of any part."""
+        return all(is_dry(hand, now) for hand in self.hands) and not any(choir.busy for choir in self.choirs)
+
+
+def is_through(part: Part, now: float) -> bool:
+    """Whether a part that leaves may go: nothing of it runs any more."""
+    hand = part.hand
+    return not part.choir.busy and not hand.blocked and ((not hand.running and hand.current is None) or now >= part.leaves_by)
+
+
+# -- whose turn ------------------------------------------------------------------------------------------------------------------------
+
+
+def conducting(score: Score, until: float | None = None) -> Exchange[Any]:
+    """The next message to run, or the next batch, of the part `score.last`; None where the member stops, none came until then, or what runs must be
+    alone."""
+    score.active = True
+    try:
+        return (yield from searching(score, until))
+    finally:
+        score.active = False
+
+
+def searching(score: Score, until: float | None) -> Exchange[Any]:
+    """As `conducting`."""
+    now: float = yield NOW
+    if score.last is not None:
+        measuring(score.last.hand, now)
+    for hand in score.hands if until is not None else ():
+        hand.dry = False
+    while not score.stopping:
+        if score.fault is not None:
+            raise score.fault
+        for part in score.parts:
+            if part.leaves and is_through(part, now) and part.claim():
+                score.detach(part)
+        if score.waits_alone:
+            return None
+        for hand in score.hands:
+            hand.alone = False
+        message = yield from attending(score, now)
+        if message is not None:
+            return message
+        now = yield NOW
+        if until is not None and now >= until and score.is_dry(now) and not any([hurried(hand) for hand in score.hands]):
+            return None
+        if score.waits_alone or score.stopping:
+            continue
+        yield from resting(score, until, now)
+        now = yield NOW
+    return None
+
+
+def attending(score: Score, now: float) -> Exchange[Any]:
+    """A message of the first part that has one, without waiting; None where none has. Where a part has something to do, quiet ones of its rank or above
+    are asked first, if that was not done lately."""
+    quiet: list[Part] = []
+    for level in score.levels():
+        present = [part for part in level if not part.choir.busy]
+        quiet += [part for part in present if part.reads and not part.calls(now)]
+        if quiet and any(part.calls(now) for part in present) and now - score.asked_at >= TURN:
+            score.asked_at = now
+            yield from asking(quiet, now)
+            return (yield from attending(score, now))
+        for part in present:
+            if part.calls(now):
+                message = yield from asked(score, part)
+                if message is not None or score.waits_alone:
+                    return message
+    return None
+
+
+def asked(score: Score, part: Part) -> Exchange[Any]:
+    """The part's next message, where there is one without waiting."""
+    hand, part.asks = part.hand, False
+    hand.limit = limit_of(score, hand)
+    message = yield part.on(next_message(hand, 0.0))
+    if message is not None:
+        if hand.alone:
+            yield from settling([other for other in score.parts if other is not part])
+        score.served(part)
+    return message
+
+
+def limit_of(score: Score, hand: Hand) -> int | None:
+    """How much the next read of this part may bring, where the member's user asked for so many."""
+    return None if score.limit is None else max(1, score.limit - sum(other.in_hand for other in score.hands if other is not hand))
+
+
+def settling(parts: Iterable[Part]) -> Exchange[None]:
+    """Bring the acknowledgements of these parts to the server, each on its own line."""
+    for part in parts:
+        hand = part.hand
+        if (hand.acks or hand.outputs) and part.reads and not part.choir.busy:
+            yield part.on(guarding(hand, settled(hand)))
+
+
+def settled(hand: Hand) -> Exchange[None]:
+    """All that is noted as done was told to the server."""
+    yield from writing(hand, [])
+    yield from collecting(hand)
+
+
+def asking(parts: Sequence[Part], now: float) -> Exchange[None]:
+    """One look at what is new for these parts, without waiting."""
+    for choir in dict.fromkeys(part.choir for part in parts):
+        yield from singing(choir, [part for part in parts if part.choir is choir], now)
+
+
+# -- waiting ---------------------------------------------------------------------------------------------------------------------------
+
+
+def resting(score: Score, until: float | None, now: float) -> Exchange[None]:
+    """Wait for news of any part: in this place where all can be read together, else each set beside the others."""
+    score.asked_at = now
+    yield from settling(score.parts)
+    idle = [choir for choir in score.choirs if not choir.busy and needs_wait(choir, now)]
+    moments = [part.seat_at for part in score.parts if part.hand.displaced] + [part.leaves_by for part in score.parts if part.leaves]
+    end = min([NEVER if until is None else until, *moments])
+    if len(score.choirs) == 1 and idle:
+        yield from waiting(idle[0], None if end == NEVER else end, now)
+        return
+    for choir in idle:
+        choir.busy = True
+        score.aside(choir, waiting(choir, None if end == NEVER else end, now))
+    if all(choir.busy or not any(part.calls(now) for part in choir.parts) for choir in score.choirs):
+        yield Rest(None if end == NEVER else max(0.0, end - now))
+
+
+def needs_wait(choir: Choir, now: float) -> bool:
+    """Whether there is anything to wait for: no part has something to do, and one may be read or is to be mended."""
+    parts = [part for part in choir.parts if not part.leaves]
+    return not any(part.calls(now) for part in parts) and any(part.reads or part.is_broken for part in parts)
+
+
+def waiting(choir: Choir, until: float | None, now: float) -> Exchange[None]:
+    """Mend what is broken; else wait for news of all parts that may be read."""
+    broken = [part for part in choir.parts if part.is_broken]
+    for part in broken:
+        yield part.on(guarding(part.hand, mending(part.hand)))
+    if not broken:
+        yield from singing(choir, [part for part in choir.parts if part.reads and not part.leaves], now, until, True)
+
+
+def mending(hand: Hand) -> Exchange[None]:
+    """One step towards a line that holds."""
+    if hand.reading.cut:
+        hand.reading.cut, hand.trouble = False, ConnectionError("the last read was interrupted in the middle of a command")
+    yield from turning(hand, 0.0)
+
+
+def singing(choir: Choir, parts: Sequence[Part], now: float, until: float | None = 0.0, waits: bool = False) -> Exchange[None]:
+    """Read what is new for these parts of one choir: together where they are several. `waits`: until there is something, or the time."""
+    hands = [part.hand for part in parts]
+    if len(parts) == 1:
+        yield parts[0].on(guarding(hands[0], fetching(hands[0], until)))
+        return
+    if choir.line.cut:
+        choir.line.cut = False
+        troubled(hands, ConnectionError("the last read was interrupted in the middle of a command"))
+        return
+    try:
+        if not hands[0].reading.blocks or room_for(hands) < len(hands):
+            yield from waiting_together(choir, parts, until, waits)
+        else:
+            yield choir.on(reading_together(choir, hands, until, waits))
+            for part in parts:
+                if part.hand.full:
+                    yield part.on(guarding(part.hand, reading_on(part.hand)))
+    except BROKEN as error:
+        troubled(hands, error)
+    except ResponseError:
+        for part in parts:
+            part.asks = True  # whose fault it is shows where each is read by itself
