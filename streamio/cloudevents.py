@@ -88,8 +88,8 @@ class CloudEventsCodec:
         attributes = {str(text(name)): text(value) for name, value in fields if name.startswith(PREFIX) or name == CONTENT_TYPE}
         type, headers = str(attributes.get("ce_type", plain_type(fields))), {**attributes, **headers_of(fields)}
         try:
+            content_type = checked_content_type(attributes.get("content-type", self.content_type))
             checked_event(attributes, names)
-            content_type = str(attributes.get("content-type", self.content_type))
             data = next((loaded(content_type, value) for name, value in fields if name == DATA), None)
         except ValueError as error:
             raise Undecodable(f"no CloudEvent that can be read: {error}", type, headers) from error
@@ -187,7 +187,7 @@ def checked_event(attributes: Mapping[str, str | bytes], names: list[bytes]) -> 
 
 def loaded(content_type: str, value: bytes) -> Any:
     """The data of this content type."""
-    media, charset = parsed(checked_content_type(content_type))
+    media, charset = parsed(content_type)
     if is_json(media):
         return from_json(value, f"data of content-type {content_type!r}")
     return value.decode(charset) if media.startswith("text/") else value

@@ -161,9 +161,9 @@ class StreamersonCodec:
         own = {"correlation_id": text(parts.id), **destination, "source_id": text(parts.source), "protocol": text(parts.protocol)}
         try:
             headers = {**wire_headers(parts.headers), **own}
-            data = from_json(parts.payload, "the payload") if parts.protocol == b"json" else text(parts.payload)
+            data = from_json(parts.payload, "payload") if parts.protocol == b"json" else text(parts.payload)
             if not parts.id:
-                raise ValueError("the messageId is empty")
+                raise ValueError("messageId is empty")
         except ValueError as error:
             raise Undecodable(str(error), type, own) from error
         return Envelope(type, data, headers)
@@ -220,7 +220,7 @@ def parts_of(fields: Fields) -> Parts:
 
 def wire_headers(word: bytes) -> dict[str, Any]:
     """The wire's headers."""
-    found: Any = None if word in (NIL, b"") else from_json(word, "the headers")
+    found: Any = None if word in (NIL, b"") else from_json(word, "messageHeaders")
     if found is not None and not isinstance(found, dict):
-        raise ValueError(f"the headers are no JSON object, but {found!r}")
+        raise ValueError(f"messageHeaders is no JSON object, but {found!r}")
     return found or {}
