@@ -95,7 +95,7 @@ if not head[1] then return {0, -1, 0} end
     + """
 local moved, aside, bytes = 0, 0, 0
 while head[1] and head[2] ~= 'inf' and tonumber(head[2]) <= now and moved + aside < tonumber(ARGV[1]) and bytes < tonumber(ARGV[2]) do
-  if bytes == 0 then redis.call('ZREM', KEYS[2], '') end
+  if moved + aside == 0 then redis.call('ZREM', KEYS[2], '') end
   local words = words_of(head[1], (string.find(head[1], ' ', 1, true) or #head[1]) + 1)
   bytes = bytes + #head[1]
   if words then
