@@ -50,6 +50,8 @@ class Feed(Loop):
         hand.patience = float("inf") if until is None else until
         try:
             self.member._enter(self)
+            if until is not None and hand.settings.ack != "none":
+                hand.poll_at = 0.0  # what waits for another try is there, too
             message = self.driver.run_on(hand.reading, next_message(hand, until))
         finally:
             hand.patience = float("inf")

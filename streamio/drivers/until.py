@@ -85,4 +85,6 @@ class Waiter:
 
 def is_event(value: Any) -> bool:
     """Whether this is an event that a thread can wait for (of `threading`, or of `multiprocessing`)."""
-    return callable(getattr(value, "is_set", None)) and callable(getattr(value, "wait", None)) and not inspect.iscoroutinefunction(value.wait)
+    if isinstance(value, type) or not all(callable(getattr(value, name, None)) for name in ("is_set", "wait")):
+        return False
+    return not inspect.iscoroutinefunction(value.wait)
