@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Protocol
 
-from .envelopes import EntryCodec, is_whole, opened
+from .envelopes import EntryCodec, is_whole, opened, seen
 
 Pairs = Sequence[tuple[bytes, bytes]]
 TYPE = b"type"
@@ -215,6 +215,12 @@ def headers_of(fields: Pairs) -> dict[str, str | bytes]:
         elif name in TRACE:
             found[name.decode()] = text(value)
     return found
+
+
+def headers_in(codec: Any, words: list[str]) -> Mapping[str, Any]:
+    """The headers of an entry's words, by name, as this codec has them."""
+    fields = pairs_of(words)
+    return seen(codec, fields).headers if is_whole(codec) else headers_of(fields)
 
 
 def payload_of(fields: Pairs) -> list[tuple[bytes, bytes]]:

@@ -57,7 +57,7 @@ class Requesting(Coloured[C]):
         loop = asyncio.get_running_loop() if self._is_asyncio else None
         if self._desk is None or self._desk[0] is not loop:
             bell: Any = type(self._driver.wake)
-            self._desk = loop, Desk(self._publisher, secrets.token_hex(8), bell, self._alone)
+            self._desk = loop, Desk(self._publisher, self.codec, secrets.token_hex(8), bell, self._alone)
         return self._desk[1]
 
     def _alone(self, exchange: Exchange[None]) -> Any:

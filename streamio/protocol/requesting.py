@@ -17,7 +17,7 @@ from typing import Any
 
 from redis.exceptions import MovedError, RedisError, ResponseError
 
-from ..codec import REPLY_TO, headers_of, pairs_of
+from ..codec import REPLY_TO, AnyCodec, headers_in
 from ..commands import xread
 from ..effects import NOW, Call, Do, Exchange, Redirect, Words
 from ..errors import PublishUncertain, RequestTimeout, StreamioError, Unanswered
@@ -45,8 +45,10 @@ class Request:
 class Desk:
     """A topic's requests. `alone` performs an exchange that goes on where the caller of this one is cancelled."""
 
-    def __init__(self, publisher: Publisher, token: str, make_bell: Callable[[], Any], alone: Callable[[Exchange[None]], Any]) -> None:
-        self.publisher, self.make_bell, self.alone = publisher, make_bell, alone
+    def __init__(
+        self, publisher: Publisher, codec: AnyCodec, token: str, make_bell: Callable[[], Any], alone: Callable[[Exchange[None]], Any]
+    ) -> None:
+        self.publisher, self.codec, self.make_bell, self.alone = publisher, codec, make_bell, alone
         self.key = side_key(publisher.topic, "replies", token)
         self.waiting: dict[str, Request] = {}
         self.outbox: deque[Request] = deque()
@@ -198,7 +200,7 @@ class Desk:
         self.faults = 0
         for entry_id, flat in reply[0][1] if reply else ():
             self.last, self.read = entry_id, self.read + 1
-            request = self.waiting.get(str(headers_of(pairs_of(flat)).get("correlation_id")))
+            request = self.waiting.get(str(headers_in(self.codec, flat).get("correlation_id")))
             if request is not None:
                 request.flat = flat
                 request.bell.ring()

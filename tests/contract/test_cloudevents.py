@@ -272,3 +272,13 @@ async def test_an_event_is_published_on_as_the_same_event(w: World) -> None:
     await w.do(source.publish("order.placed", ODD, headers={"ce_subject": "A-17", "tenant": "eu"}))
     await w.do(target.publish_many([message async for message in w.each(source.replay())]))
     assert standing(w, target.name) == standing(w, source.name)
+
+
+@pytest.mark.asyncio
+async def test_a_request_is_an_event_and_its_reply_is_one(w: World) -> None:
+    group = w.group(w.topic(codec=CODEC))
+    member = w.member(group)
+    member.on("order.placed", lambda message: {"total": message["n"] * 2})
+    async with w.listening(member):
+        assert await w.do(group.topic.request("order.placed", {"n": 2}, timeout=5)) == {"total": 4}
+    assert dict(zip(standing(w, group.topic.name)[0][::2], standing(w, group.topic.name)[0][1::2]))[b"ce_type"] == b"order.placed"

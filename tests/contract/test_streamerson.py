@@ -375,3 +375,46 @@ async def test_messages_are_published_on_to_topics_of_other_codecs(w: World) -> 
         await w.do(target.publish_many(messages))
         (found,) = [message async for message in w.each(target.replay())]
         assert (found.type, str(found["room"]), found.headers) == ("join", "1", {"trace": "t", "source_id": "node-7", "protocol": "json"})
+
+
+# -- replies on a server ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_what_a_handler_returns_is_the_reply_where_a_node_process_awaits_it(w: World) -> None:
+    keys = StreamersonTopic(w.name, "chat", "7")
+    group = w.group(w.topic(keys.incoming, codec=StreamersonCodec("py-1")))
+    add(w, group.topic, b"m-1", b"join", keys.outgoing, *REQUEST[3:])
+    add(w, group.topic, b"m-2", b"leave", keys.outgoing, *REQUEST[3:])
+    member = w.member(group)
+    member.on("join", lambda message: {"welcome": message["room"]})
+    member.on("leave", lambda message: None)
+    await w.do(member.drain())
+    assert standing(w, keys.outgoing) == [
+        [b"m-1", b"resp", b"", b"nil", b"json", b"node-7", b"UnoccupiedField", b'{"welcome":1}'],
+        [b"m-2", b"resp", b"", b"nil", b"json", b"node-7", b"UnoccupiedField", b"null"],
+    ]
+    assert w.pending(group) == []
+
+
+@pytest.mark.asyncio
+async def test_a_member_that_replies_to_a_topic_does_so_where_no_destination_is_given(w: World) -> None:
+    outgoing = w.topic("outgoing", codec=StreamersonCodec("py-1", response_type="answer"))
+    group = chat(w)
+    add(w, group.topic, *REQUEST[:2], "", *REQUEST[3:])
+    member = w.member(group, reply_to=outgoing)
+    member.on("join", lambda message: "welcome")
+    await w.do(member.drain())
+    assert standing(w, outgoing.name) == [[b"m-1", b"answer", b"", b"nil", b"json", b"node-7", b"UnoccupiedField", b'"welcome"']]
+
+
+@pytest.mark.asyncio
+async def test_a_request_over_this_wire_is_answered(w: World) -> None:
+    group = chat(w)
+    member = w.member(group)
+    member.on("join", lambda message: {"welcome": message["room"]})
+    async with w.listening(member):
+        assert await w.do(group.topic.request("join", {"room": 1}, timeout=5)) == {"welcome": 1}
+    ((message_id, type, destination, *_),) = standing(w, group.topic.name)
+    ((replied, resp, *_),) = standing(w, destination.decode())
+    assert (type, resp, replied) == (b"join", b"resp", message_id)
