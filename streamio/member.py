@@ -12,9 +12,9 @@ from .effects import Do, Exchange
 from .emitting import Plain
 from .forking import closed_in_children
 from .group import ConsumerGroupTopic
+from .grouping import Grouping, Groups
 from .ids import Duration, seconds
 from .loop import AsyncioLoop, BlockingLoop
-from .membership import Membership
 from .message import ENDED, Message
 from .options import Ack, MemberOptions, MemberSettings
 from .pipes import Piping
@@ -28,10 +28,10 @@ from .signals import stop_on
 from .topic import Topic
 
 
-class ConsumerGroupMember(Readable[C], Piping[C], Membership[C, D]):
+class ConsumerGroupMember(Readable[C], Piping[C], Grouping[C, D]):
     """One member of a consumer group.
 
-    topic            the group, a `ConsumerGroupTopic`
+    topic            the group, a `ConsumerGroupTopic`; several of one colour as a list, or as a mapping {group: priority} (`add_group`)
     group_member_id  the member's name in the group; None: host name, process id and a random part
     handlers         {type: handler}, as `on` adds them
     concurrency      how many handlers may run at once: threads in blocking code, tasks in asyncio
@@ -53,17 +53,17 @@ class ConsumerGroupMember(Readable[C], Piping[C], Membership[C, D]):
 
     @overload
     def __init__(
-        self: ConsumerGroupMember[Blocking, X], topic: ConsumerGroupTopic[Blocking, X], group_member_id: str | None = None, *,
+        self: ConsumerGroupMember[Blocking, X], topic: Groups[Blocking, X], group_member_id: str | None = None, *,
         handlers: Mapping[str, Callable[[Message[X]], Plain]] | None = None, **options: Unpack[MemberSettings],
     ) -> None: ...  # fmt: skip
     @overload
     def __init__(
-        self: ConsumerGroupMember[Asyncio, X], topic: ConsumerGroupTopic[Asyncio, X], group_member_id: str | None = None, *,
+        self: ConsumerGroupMember[Asyncio, X], topic: Groups[Asyncio, X], group_member_id: str | None = None, *,
         handlers: Mapping[str, Callable[[Message[X]], object]] | None = None, **options: Unpack[MemberSettings],
     ) -> None: ...  # fmt: skip
     def __init__(
         self,
-        topic: ConsumerGroupTopic[Any],
+        topic: Groups[Any, Any],
         group_member_id: str | None = None,
         *,
         handlers: Mapping[str, Callable[[Message[Any]], object]] | None = None,
@@ -78,7 +78,7 @@ class ConsumerGroupMember(Readable[C], Piping[C], Membership[C, D]):
         reply_to: Topic[Any] | None = None,
     ) -> None:
         if not isinstance(topic, ConsumerGroupTopic):
-            raise TypeError(f"a member belongs to a ConsumerGroupTopic, not to {topic!r}")
+            raise TypeError(f"a member belongs to a ConsumerGroupTopic, or to a list or mapping of them, not to {topic!r}")
         options = {
             "concurrency": concurrency, "prefetch": prefetch, "block": block, "ack": ack, "grace": grace, "connect_timeout": connect_timeout,
             "handler_timeout": handler_timeout, "standby": standby, "reply_to": reply_to,
@@ -90,13 +90,6 @@ class ConsumerGroupMember(Readable[C], Piping[C], Membership[C, D]):
             self._add_event_handler(event, handler, handler)
         topic._members.add(self)
         closed_in_children(self)
-
-    def __new__(cls, topic: Any, *args: Any, **options: Any) -> Any:
-        if cls is ConsumerGroupMember and isinstance(topic, (list, tuple, Mapping)):
-            from .several import SeveralTopics
-
-            return object.__new__(SeveralTopics)
-        return object.__new__(cls)
 
     def __repr__(self) -> str:
         return f"<ConsumerGroupMember {self.id!r} of group {self.group.name!r}, topic {self.group.topic.name!r}>"
@@ -125,7 +118,7 @@ class ConsumerGroupMember(Readable[C], Piping[C], Membership[C, D]):
         try:
             waiter.begin()
             yield from self._join()
-            self._hand.state = "listening"
+            self._become("listening")
             yield Do(lambda: self._runner.listen(never))
         finally:
             try:

@@ -16,7 +16,7 @@ from weakref import proxy
 from .colour import C, D, operation
 from .drivers import keepers, tasks, workers
 from .effects import Do, Exchange
-from .emitter import Lifecycle, log
+from .emitter import Handlers, Lifecycle, log
 from .emitting import Emitting
 from .enveloped import classes_for
 from .errors import Abandoned
@@ -29,6 +29,7 @@ from .protocol.joining import is_owing, joining, leaving
 from .protocol.outcomes import released, succeeded
 from .protocol.prefetch import MOST, Prefetch
 from .protocol.settings import Settings
+from .sinks import sink_of
 
 ACK = ("auto", "manual", "none")
 
@@ -49,6 +50,8 @@ class Membership(Emitting[C, D]):
         self._runner = (room.Tasks if self._is_asyncio else room.Workers)(self._hand, self._driver, proxy(self), self.lifecycle)
         keeper: Any = keepers.TimerKeeper if self._is_asyncio else keepers.ThreadKeeper
         self._keeper = keeper(self._hand, self._driver)
+        self._replies = sink_of(options.get("reply_to"), group.topic)
+        self._handle_with(None)
         self._user = ""  # who has the hand: a loop, a listener, a read; nobody
         self._listener: Any = None  # the thread or task that had it last
         self._idle = threading.Event()
@@ -63,6 +66,17 @@ class Membership(Emitting[C, D]):
         if hand is not None and hand.state in ("ready", "listening", "iterating"):
             hand.abandoned = True
             hand.bell.ring()
+
+    def _handle_with(self, handlers: Handlers | None, outlets: tuple[str, ...] = ()) -> None:
+        """Let these have what is read, which put out to the streams of these keys; None: the member's own listeners, and its replies."""
+        if handlers is not None and self._user:
+            raise RuntimeError(f"member {self.id!r} is {self._user} already; use clone() for another")
+        sink = self._replies if handlers is None else None
+        self._runner.handlers = proxy(self) if handlers is None else handlers
+        self._runner.elsewhere = sink.reply if sink is not None and not sink.is_near else None
+        self._hand.reply_to = sink.outlet if sink is not None and sink.is_near else None
+        self._hand.outlets = outlets if self._hand.reply_to is None else (self._hand.reply_to.key,)
+        self._hand.is_clustered = self._driver.source.cluster
 
     def _verdict(self, error: BaseException | None) -> None:
         """The end of the `with` block decides about the messages whose loops were left."""
@@ -87,7 +101,8 @@ class Membership(Emitting[C, D]):
         except BaseException:
             self._free()
             raise
-        loop.begun, self._hand.state = True, "iterating"
+        loop.begun = True
+        self._become("iterating")
 
     @operation
     def _exit(self, loop: Any) -> Exchange[None]:
@@ -167,8 +182,11 @@ class Membership(Emitting[C, D]):
     def _free(self) -> None:
         self._user = ""
         if self._hand.state in ("listening", "iterating"):
-            self._hand.state = "ready"
+            self._become("ready")
         self._idle.set()
+
+    def _become(self, state: str) -> None:
+        self._hand.state = state
 
     def _is_within(self) -> bool:
         """Whether this is called from inside the listening itself (a handler)."""
@@ -193,7 +211,7 @@ class Membership(Emitting[C, D]):
         return wait()
 
     def _need_listener(self, what: str) -> None:
-        if not self.any_listener():
+        if not self._runner.handlers.any_listener():
             raise ValueError(f"nothing listens on member {self.id!r}: add a handler with on(type, fn) before {what}")
 
     def _settings_for_check(self) -> None:

@@ -12,13 +12,13 @@ from weakref import WeakSet, proxy
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .drivers.several import SeveralTasks, SeveralWorkers
 from .effects import Do, Exchange
-from .emitter import log
+from .emitter import Handlers, log
 from .errors import Abandoned
 from .forking import kept
 from .group import ConsumerGroupTopic
 from .ids import Duration, seconds
 from .loop import AsyncioLoop, BlockingLoop
-from .member import ConsumerGroupMember, never
+from .member import ConsumerGroupMember
 from .message import ENDED, Message
 from .options import MemberOptions
 from .parts import Share
@@ -36,10 +36,10 @@ class SeveralTopics(ConsumerGroupMember[C]):
 
     def __init__(self, topic: Any, group_member_id: str | None = None, *, handlers: Any = None, **options: Any) -> None:
         groups = ranked(topic)
-        make: Any = super().__init__
-        make(groups[0][0], group_member_id, **options)
+        begin: Any = ConsumerGroupMember.__init__
+        begin(self, groups[0][0], group_member_id, **options)
         self.family.discard(self)
-        self.above, self.family = None, WeakSet([self])
+        self.above, self.family = None, WeakSet[Handlers]([self])
         ensemble: Any = SeveralTasks if self._is_asyncio else SeveralWorkers
         self._runner = ensemble(self._hand, self._driver, proxy(self), self.lifecycle)
         self._runner.waits = set()
@@ -170,18 +170,6 @@ class SeveralTopics(ConsumerGroupMember[C]):
     # -- listening -----------------------------------------------------------------------------------------------------------------------
 
     @operation
-    def connect_and_listen(self) -> Exchange[None]:
-        """As of a plain member, for all groups."""
-        self._need_listener("connect_and_listen()")
-        self._take_for("listening")
-        try:
-            yield from self._join()
-            self._become("listening")
-            yield Do(lambda: self._runner.listen(never))
-        finally:
-            yield from self._part()
-
-    @operation
     def drain(self, retries: bool = True) -> Exchange[int]:
         """As of a plain member, for all groups."""
         self._need_listener("drain()")
@@ -190,20 +178,18 @@ class SeveralTopics(ConsumerGroupMember[C]):
         try:
             yield from self._join()
             self._become("listening")
-            self._drains(True)
+            for hand in self._score.hands:
+                hand.draining, hand.look_at = True, 0.0
             while True:
                 yield Do(lambda: self._runner.listen(lambda: self._dry_at(retries)))
                 yield from self._deliver()
                 if self._hand.stopping or not (retries and any(hand.timers for hand in self._score.hands)):
                     break
         finally:
-            self._drains(False)
+            for hand in self._score.hands:
+                hand.draining = False
             yield from self._part()
         return self._settled() - before
-
-    def _drains(self, on: bool) -> None:
-        for hand in self._score.hands:
-            hand.draining = on
 
     def _settled(self) -> int:
         return sum(hand.settled for hand in self._score.hands)
@@ -291,7 +277,7 @@ class SeveralTopics(ConsumerGroupMember[C]):
     def info(self) -> Exchange[MemberInfo]:
         """The sums over all groups; each one's own stand in `parts`."""
         infos: list[MemberInfo] = []
-        inner: Callable[[Any], Exchange[MemberInfo]] = cast(Any, ConsumerGroupMember.info)
+        inner: Callable[[Any], Exchange[MemberInfo]] = cast(Any, ConsumerGroupMember).info
         for share in self._shares:
             infos.append((yield from inner(share)))
         return total(self, infos)
@@ -302,7 +288,7 @@ class SeveralTopics(ConsumerGroupMember[C]):
         first = self.group
         try:
             self.group = cast(Any, groups)
-            return super(SeveralTopics, whole).clone(id, **options)  # type: ignore[no-any-return]
+            return super(SeveralTopics, whole).clone(id, **options)
         finally:
             self.group = first
 
@@ -312,12 +298,6 @@ class SeveralTopics(ConsumerGroupMember[C]):
         for hand in (self._hand, *self._score.hands):
             if hand.state not in ENDED:
                 hand.state = state
-
-    def _free(self) -> None:
-        self._user = ""
-        if self._hand.state in ("listening", "iterating"):
-            self._become("ready")
-        self._idle.set()
 
     def _join(self) -> Exchange[None]:
         self._need_open()
@@ -447,7 +427,7 @@ def total(member: SeveralTopics[Any], infos: Sequence[MemberInfo]) -> MemberInfo
     first = infos[0] if infos else None
     return MemberInfo(
         id=member.id, group=", ".join(names[0]), topic=", ".join(names[1]), state=member._hand.state,
-        prefetch=max((info.prefetch for info in infos), default=1), server=first and first.server, commands=first.commands if first else {},
+        prefetch=max((info.prefetch for info in infos), default=1), server=first.server if first else None, commands=first.commands if first else {},
         parts=tuple(infos), **sums,
     )  # fmt: skip
 

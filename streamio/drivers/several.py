@@ -28,8 +28,9 @@ def place_of(source: Source, key: str, group: str, slot: int) -> tuple[Any, ...]
     if hasattr(pool, "service_name"):  # Sentinel's: the client alone knows where it goes
         return group, id(source.client)
     kind, settings = pool.connection_class, pool.connection_kwargs
-    others = (id(settings.get("credential_provider")), id(settings.get("server")))
-    return group, kind, *(settings.get(name) for name in LOGIN), *others
+    if settings.get("server") is not None:  # an embedded one
+        return group, id(settings["server"]), settings.get("db")
+    return group, kind, id(settings.get("credential_provider")), *(settings.get(name) for name in LOGIN)
 
 
 class Relay:
@@ -131,7 +132,7 @@ class Ensemble:
         return next((runner for part, runner in self.runners.items() if not part.choir.busy and runner.is_low()), None)
 
 
-class SeveralWorkers(Ensemble, Workers):  # type: ignore[misc]
+class SeveralWorkers(Ensemble, Workers):
     """The member's loop in blocking code."""
 
     def next(self, until: float | None) -> Any:
@@ -211,7 +212,7 @@ class SeveralWorkers(Ensemble, Workers):  # type: ignore[misc]
             self.driver.wake.rest(left)
 
 
-class SeveralTasks(Ensemble, Tasks):  # type: ignore[misc]
+class SeveralTasks(Ensemble, Tasks):
     """The member's loop in asyncio."""
 
     waits: set[asyncio.Task[None]]

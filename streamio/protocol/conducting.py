@@ -1,9 +1,9 @@
 """Several topics in one member: whose turn it is. Each topic is a `Part`: a hand of its own, with its own lines and keeper, that claims, renews,
 settles and recovers as that of a plain member does. The score says which part goes next, and waits for all of them at once.
 
-1. Parts are asked in the order of their priority; of equals the one goes first that was served least recently. Nothing of a lower part starts while a
-   higher one has something in hand, or has not been asked for `TURN`.
-2. A part that has nothing to do but to wait for news is *quiet*. Where all are, those that can be read together wait in one read (`reading_together`).
+1. Parts are asked in the order of their priority; of equals the one goes first that was served least recently. Nothing of a lower part starts
+   while a higher one has something in hand, or has not been asked for `TURN`.
+2. A part that has nothing to do but to wait for news is *quiet*. Where all are, those that can be read together wait in one read (`together`).
 3. What is in hand, and how many run, is bounded for the member as a whole. An entry that must run alone does so in the whole member.
 4. Where parts cannot all be read together, each set of them waits beside the others (`Choir.busy`), and nobody else touches it meanwhile.
 """
@@ -208,8 +208,8 @@ def searching(score: Score, until: float | None) -> Exchange[Any]:
 
 
 def attending(score: Score, now: float) -> Exchange[Any]:
-    """A message of the first part that has one, without waiting; None where none has. Where a part has something to do, quiet ones of its rank or above
-    are asked first, if that was not done lately."""
+    """A message of the first part that has one, without waiting; None where none has. Where a part has something to do, quiet ones of its rank or
+    above are asked first, if that was not done lately."""
     quiet: list[Part] = []
     for level in score.levels():
         present = [part for part in level if not part.choir.busy]

@@ -16,6 +16,7 @@ from ..commands import CLIENT_ID, client_unblock, greet, xinfo_stream, xread_any
 from ..effects import NOW, Exchange, Receive, Words, Write
 from .announcing import greeted, looking_along
 from .asking import BROKEN, ask
+from .delaying import moving_along
 from .hand import Hand
 from .owing import collecting
 from .prefetch import Prefetch
@@ -83,8 +84,8 @@ def reading_together(choir: Choir, hands: Sequence[Hand], until: float | None, w
     before = [hand.number for hand in hands]
     try:
         yield from numbered(choir, first)
-        for hand, _, exchange in rows:
-            yield from exchange(hand, None, (yield Receive(choir.line)))
+        for hand, _, exchange, argument in rows:
+            yield from exchange(hand, argument, (yield Receive(choir.line)))
         for hand in hands:
             hand.number, hand.blocked = choir.number, block is not None
             if block is not None and (hand.halted or hand.called):  # it was called while nothing blocked
@@ -95,15 +96,15 @@ def reading_together(choir: Choir, hands: Sequence[Hand], until: float | None, w
             hand.number, hand.blocked = number, False
 
 
-def announcing_all(hands: Sequence[Hand], now: float) -> list[tuple[Hand, Words, Any]]:
-    """What goes along: greetings that are due, and looks at what waits for another try."""
-    rows: list[tuple[Hand, Words, Any]] = []
+def announcing_all(hands: Sequence[Hand], now: float) -> list[tuple[Hand, Words, Any, Any]]:
+    """What goes along: greetings that are due, and looks at what waits for another try or is delayed."""
+    rows: list[tuple[Hand, Words, Any, Any]] = []
     for hand in hands:
         s = hand.settings
         if now - hand.greeted_at >= s.lease / 3:
             hand.greeted_at = now
-            rows.append((hand, greet(s.topic, s.group, s.me), greeted))
-        rows += [(hand, words, exchange) for words, exchange, _ in looking_along(hand, now)]
+            rows.append((hand, greet(s.topic, s.group, s.me), greeted, None))
+        rows += [(hand, *row) for row in (*looking_along(hand, now), *moving_along(hand, now))]
     return rows
 
 
@@ -157,7 +158,8 @@ def waiting_together(choir: Choir, parts: Sequence[Part], until: float | None, w
 def looking(hand: Hand) -> Exchange[str]:
     """Read what is new; the stream's last id before that, so that nothing slips between."""
     facts = yield from ask(hand.reading, xinfo_stream(hand.settings.topic))
-    yield from reading(hand, None)
+    now: float = yield NOW
+    yield from reading(hand, None, moving_along(hand, now))
     yield from collecting(hand)
     return str(facts["last-generated-id"])
 
