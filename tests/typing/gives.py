@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import multiprocessing
+import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, assert_type
+from typing import Any, BinaryIO, TextIO, TypedDict, assert_type
 
 import redis
 import redis.asyncio
@@ -458,3 +462,35 @@ def a_handler_of_the_topics_type_is_accepted(
     @asyncio.on("b")
     async def later(message: Message[Order]) -> int:
         return message.data.amount
+
+
+def files_of_a_blocking_topic_and_member(topic: Topic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
+    assert_type(topic.write(("a", {"b": 1})), str)
+    assert_type(topic.write([1, 2], type="a"), str)
+    assert_type(topic.writelines([("a", {}), {"type": "b"}]), list[str])
+    assert_type(topic.flush(), None)
+    assert_type(topic.writable(), bool)
+    assert_type(topic.readable(), bool)
+    assert_type(topic.open(), TextIO)
+    assert_type(topic.open("w", type="log", errors="surrogateescape", line_buffering=False), TextIO)
+    assert_type(topic.open("wb"), BinaryIO)
+    assert_type(member.open(), TextIO)
+    assert_type(member.open("r", timeout=timedelta(seconds=1), errors="strict"), TextIO)
+    assert_type(member.open("rb", timeout=0), BinaryIO)
+    assert_type(member.closed, bool)
+    print("a", file=topic.open())
+    with contextlib.redirect_stdout(topic.open()), member.open() as file:
+        for line in file:
+            assert_type(line, str)
+    member.connect_and_listen(until=threading.Event())
+    member.group.connect_and_listen(2, until=multiprocessing.Event())
+
+
+async def objects_written_to_an_asyncio_topic(topic: Topic[Asyncio], member: ConsumerGroupMember[Asyncio]) -> None:
+    await assert_type(topic.write(("a", {"b": 1})), Coroutine[Any, Any, str])
+    assert_type(await topic.writelines([[1], 2], type="a"), list[str])
+    await topic.flush()
+    assert_type(topic.writable(), bool)
+    assert_type(member.closed, bool)
+    await member.connect_and_listen(until=asyncio.Event())
+    await member.group.connect_and_listen(2, until=asyncio.Event())

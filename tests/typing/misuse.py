@@ -213,3 +213,33 @@ def data_that_has_no_such_field(topic: Topic[Blocking, Order], member: ConsumerG
     print([letter.data.n for letter in member.group.dead_letters])  # error
     untyped: Topic[Blocking, Other] = topic  # error
     print(untyped)
+
+
+def a_file_that_blocks_on_asyncio(topic: Topic[Asyncio], member: ConsumerGroupMember[Asyncio]) -> None:
+    topic.open()  # error
+    topic.open("wb")  # error
+    member.open()  # error
+    member.open("rb")  # error
+
+
+def a_file_opened_wrongly(topic: Topic[Blocking], member: ConsumerGroupMember[Blocking]) -> None:
+    topic.open("r")  # error
+    topic.open("a")  # error
+    topic.open(type=5)  # error
+    topic.open("wb", errors="strict")  # error
+    topic.open().write(b"bytes")  # error
+    member.open("w")  # error
+    member.open("rb", errors="strict")  # error
+    member.open(timeout="1")  # error
+    member.connect_and_listen(until=5)  # error
+    member.connect_and_listen(until=lambda: True)  # error
+
+
+async def a_forgotten_await_of_what_is_written(topic: Topic[Asyncio], blocking: Topic[Blocking]) -> None:
+    topic.write(("a", {}))  # error
+    topic.writelines([])  # error
+    topic.flush()  # error
+    await topic.writable()  # error
+    await blocking.write(("a", {}))  # error
+    blocking.write(("a", {}), type=5)  # error
+    blocking.writelines(5)  # error
