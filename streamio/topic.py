@@ -33,7 +33,7 @@ from .protocol.replaying import History, Tail
 from .reports import DelayedInfo, GroupInfo, TopicInfo, TrimResult
 from .requests import Requesting
 from .retention import Retention, checked_maxlen
-from .typed import TypedCodec
+from .typed_entries import typed
 from .writable import Writable
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         self, name: str, client: Any = None, *, type: Any = None, codec: Any = None, maxlen: Any = None, max_age: Any = None
     ) -> None:  # fmt: skip
         self.name = checked(name, "topic name")
-        self.codec = checked_codec(codec) if type is None else TypedCodec(type, codec)
+        self.codec = checked_codec(codec) if type is None else typed(type, codec)
         self._message = classes_for(self.codec)[0]
         self._publisher = Publisher(name, Retention.of(maxlen, max_age))
         self._owned = client_from(client, False) if client is None or isinstance(client, str) else None

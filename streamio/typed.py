@@ -12,6 +12,7 @@ from typing import Any
 
 from .codec import Codec, FlatCodec, JSONCodec, Pairs, checked_codec, codec_for, pairs_of, payload_of
 from .emitter import MOST_TYPES, matches
+from .envelopes import is_whole
 from .shapes import Shape, has_fields, name_of, shape_of, values_of
 
 
@@ -30,6 +31,8 @@ class TypedCodec:
         self.inner = JSONCodec() if codec is None else checked_codec(codec)
         if isinstance(self.inner, TypedCodec):
             raise ValueError("type and a codec that is typed itself say the same: give one of them")
+        if is_whole(self.inner):
+            raise TypeError(f"{codec!r} is a codec of whole entries: give it to the Topic beside the type, Topic(name, type=..., codec=...)")
         types = {**type} if isinstance(type, Mapping) else {"*": type}
         if not types or not all(isinstance(name, str) for name in types):
             raise TypeError(f"type must be a type, or a mapping of entry types to types, not {type!r}")

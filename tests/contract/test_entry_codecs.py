@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pytest
 
-from streamio import EntryCodec, Envelope, Topic, Undecodable
+from streamio import CloudEventsCodec, EntryCodec, Envelope, StreamersonCodec, Topic, TypedCodec, Undecodable
 
 from ..world import World
 from .foreign import add, standing
+
+
+@dataclass
+class Order:
+    """What a typed topic holds."""
+
+    number: int
+    placed: date
 
 
 class Lines:
@@ -122,3 +132,42 @@ async def test_what_was_found_of_an_entry_that_cannot_be_read_is_told(w: World) 
     assert (message.type, message.headers) == ("ERROR", {"level": "ERROR"})
     with pytest.raises(Undecodable, match="without words"):
         _ = message.data
+
+
+# -- with typed payloads ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("codec", [CloudEventsCodec("/orders"), StreamersonCodec()], ids=lambda codec: type(codec).__name__)
+async def test_data_of_whole_entries_may_be_typed(w: World, codec: Any) -> None:
+    order, seen = Order(17, date(2026, 11, 20)), []
+    topic, plain = w.topic(type={"order.placed": Order}, codec=codec), w.topic(codec=codec)
+    await w.do(topic.publish("order.placed", order))
+    await w.do(topic.publish_many([order]))  # its class tells its type
+    with pytest.raises(ValueError, match="Order"):
+        await w.do(topic.publish("order.placed", {"number": "many", "placed": "2026-11-20"}))
+    await w.do(plain.publish("order.placed", {"number": "many"}))
+    assert [message.data async for message in w.each(plain.replay(count=1))] == [{"number": 17, "placed": "2026-11-20"}]
+    group = w.group(topic)
+    member = w.member(group)
+    member.on("order.placed", lambda message: seen.append(message.data))
+    await w.do(member.drain())
+    (letter,) = [letter async for letter in w.each(group.dead_letters)]
+    assert (seen, letter.type, letter.reason) == ([order, order], "order.placed", "undecodable")
+    assert "Order" in letter.error
+    assert {"correlation_id", "ce_id"} & letter.headers.keys()
+
+
+@pytest.mark.asyncio
+async def test_replies_keep_their_wire_where_data_is_typed(w: World) -> None:
+    group = w.group(w.topic(type={"order.placed": Order}, codec=StreamersonCodec()))
+    add(w, group.topic, "m-1", "order.placed", w.key("out"), "nil", "json", "n", "UnoccupiedField", '{"number":1,"placed":"2026-11-20"}')
+    member = w.member(group)
+    member.on("order.placed", lambda message: message.data.number)
+    await w.do(member.drain())
+    assert standing(w, w.key("out")) == [[b"m-1", b"resp", b"", b"nil", b"json", b"n", b"UnoccupiedField", b"1"]]
+
+
+def test_a_typed_codec_around_a_codec_of_whole_entries_is_refused_and_told_the_way() -> None:
+    with pytest.raises(TypeError, match="give it to the Topic beside the type"):
+        TypedCodec(Order, CloudEventsCodec("/orders"))

@@ -8,7 +8,7 @@ from .source import Import, Module, modules
 
 FLOORS: list[set[str]] = [
     {"errors", "effects", "ids", "keys", "retry", "retention", "reports"},
-    {"scripts", "trimming", "delays", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed"},
+    {"scripts", "trimming", "delays", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries"},
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
