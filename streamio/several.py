@@ -208,6 +208,7 @@ class SeveralTopics(ConsumerGroupMember[C]):
         score, found = self._score, list[Message]()
         try:
             yield from self._join()
+            self._become("listening")  # what waits for its turn is not left
             while len(found) < n:
                 score.limit = n - len(found)
                 message = yield from conducting(score, until)

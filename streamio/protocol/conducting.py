@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..effects import NOW, Do, Exchange, Line, Rest
+from ..effects import NOW, Do, Drop, Exchange, Line, Rest
 from .announcing import looks_along
 from .asking import BROKEN
 from .gathering import due_at, hurried
@@ -194,6 +194,7 @@ def searching(score: Score, until: float | None) -> Exchange[Any]:
             return None
         for hand in score.hands:
             hand.alone = False
+        limiting(score)
         message = yield from attending(score, now)
         if message is not None:
             return message
@@ -214,12 +215,12 @@ def attending(score: Score, now: float) -> Exchange[Any]:
     for level in score.levels():
         present = [part for part in level if not part.choir.busy]
         quiet += [part for part in present if part.reads and not part.calls(now)]
-        if quiet and any(part.calls(now) for part in present) and now - score.asked_at >= TURN:
+        if quiet and any(part.calls(now) for part in present) and now - score.asked_at >= TURN and limiting(score):
             score.asked_at = now
             yield from asking(quiet, now)
             return (yield from attending(score, now))
         for part in present:
-            if part.calls(now):
+            if part.calls(now) and (part.hand.unstarted() or limiting(score)):
                 message = yield from asked(score, part)
                 if message is not None or score.waits_alone:
                     return message
@@ -229,7 +230,6 @@ def attending(score: Score, now: float) -> Exchange[Any]:
 def asked(score: Score, part: Part) -> Exchange[Any]:
     """The part's next message, where there is one without waiting."""
     hand, part.asks = part.hand, False
-    hand.limit = limit_of(score, hand)
     message = yield part.on(next_message(hand, 0.0))
     if message is not None:
         if hand.alone:
@@ -238,9 +238,14 @@ def asked(score: Score, part: Part) -> Exchange[Any]:
     return message
 
 
-def limit_of(score: Score, hand: Hand) -> int | None:
-    """How much the next read of this part may bring, where the member's user asked for so many."""
-    return None if score.limit is None else max(1, score.limit - sum(other.in_hand for other in score.hands if other is not hand))
+def limiting(score: Score) -> bool:
+    """Let each part's next read bring no more than the member's user asked for; whether it may bring anything."""
+    if score.limit is None:
+        return True
+    left = score.limit - sum(hand.in_hand for hand in score.hands)
+    for hand in score.hands:
+        hand.limit = max(1, left)
+    return left > 0
 
 
 def settling(parts: Iterable[Part]) -> Exchange[None]:
@@ -269,6 +274,7 @@ def asking(parts: Sequence[Part], now: float) -> Exchange[None]:
 def resting(score: Score, until: float | None, now: float) -> Exchange[None]:
     """Wait for news of any part: in this place where all can be read together, else each set beside the others."""
     score.asked_at = now
+    limiting(score)
     yield from settling(score.parts)
     idle = [choir for choir in score.choirs if not choir.busy and needs_wait(choir, now)]
     moments = [part.seat_at for part in score.parts if part.hand.displaced] + [part.leaves_by for part in score.parts if part.leaves]
@@ -324,7 +330,14 @@ def singing(choir: Choir, parts: Sequence[Part], now: float, until: float | None
                 if part.hand.full:
                     yield part.on(guarding(part.hand, reading_on(part.hand)))
     except BROKEN as error:
+        choir.line.cut = False
         troubled(hands, error)
     except ResponseError:
+        yield choir.on(dropping(choir.line))
         for part in parts:
             part.asks = True  # whose fault it is shows where each is read by itself
+
+
+def dropping(line: Line) -> Exchange[None]:
+    """Close the line: replies may lie unread there."""
+    yield Drop(line)
