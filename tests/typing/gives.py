@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, TextIO, TypedDict, assert_type
@@ -18,6 +18,7 @@ from redis.sentinel import Sentinel
 from streamio import (
     Asyncio,
     Blocking,
+    CloudEventsCodec,
     ConsumerGroupMember,
     ConsumerGroupTopic,
     ConsumerInfo,
@@ -25,6 +26,8 @@ from streamio import (
     DeadLetters,
     DeadLettersInfo,
     Entries,
+    EntryCodec,
+    Envelope,
     Event,
     FlatCodec,
     GroupInfo,
@@ -34,6 +37,8 @@ from streamio import (
     ReapResult,
     RedriveResult,
     RetryPolicy,
+    StreamersonCodec,
+    StreamersonTopic,
     Topic,
     TopicInfo,
     TrimResult,
@@ -494,3 +499,27 @@ async def objects_written_to_an_asyncio_topic(topic: Topic[Asyncio], member: Con
     assert_type(member.closed, bool)
     await member.connect_and_listen(until=asyncio.Event())
     await member.group.connect_and_listen(2, until=asyncio.Event())
+
+
+class Lines:
+    """A codec of one's own, for whole entries."""
+
+    cannot_fail = False
+
+    def write(self, type: str, data: Any, headers: Mapping[str, Any] | None) -> Iterable[tuple[bytes, bytes]]:
+        yield b"line", f"{type} {data}".encode()
+
+    def read(self, fields: Sequence[tuple[bytes, bytes]]) -> Envelope:
+        return Envelope("line", dict(fields)[b"line"])
+
+
+def codecs_of_whole_entries_are_codecs(message: Message[Any]) -> None:
+    keys = StreamersonTopic("game", shard="7")
+    assert_type(Topic(keys.incoming, codec=StreamersonCodec("me")), Topic[Blocking, Any])
+    assert_type(Topic(keys.subtopic("eu").outgoing, codec=CloudEventsCodec("/orders", plain=FlatCodec())), Topic[Blocking, Any])
+    assert_type(Topic("t", type=Order, codec=CloudEventsCodec("/orders")), Topic[Blocking, Order])
+    assert_type(Topic("t", codec=Lines()), Topic[Blocking, Any])
+    own: EntryCodec = Lines()
+    assert_type(own.read([]).type, str)
+    assert_type(StreamersonCodec().reply(message, 1, type="resp"), list[tuple[bytes, bytes]])
+    assert_type(keys.sharded(None), StreamersonTopic)

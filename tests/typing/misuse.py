@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import redis
 
-from streamio import Asyncio, Blocking, ConsumerGroupMember, ConsumerGroupTopic, Message, RetryPolicy, Topic
+from streamio import (
+    Asyncio,
+    Blocking,
+    CloudEventsCodec,
+    ConsumerGroupMember,
+    ConsumerGroupTopic,
+    Message,
+    RetryPolicy,
+    StreamersonCodec,
+    StreamersonTopic,
+    Topic,
+)
 
 
 def plain(message: Message) -> None: ...
@@ -130,6 +141,7 @@ def arguments_of_the_wrong_type(topic: Topic[Blocking], group: ConsumerGroupTopi
     Topic("t", 6379)  # error
     Topic("t", maxlen="1")  # error
     Topic("t", redis.Redis(), codec=int)  # error
+    Topic("t", redis.Redis(), codec=CloudEventsCodec)  # error
     Topic("t", redis.Redis(), size=1)  # error
     topic.publish(1)  # error
     topic.publish("a", headers=["b"])  # error
@@ -243,3 +255,11 @@ async def a_forgotten_await_of_what_is_written(topic: Topic[Asyncio], blocking: 
     await blocking.write(("a", {}))  # error
     blocking.write(("a", {}), type=5)  # error
     blocking.writelines(5)  # error
+
+
+def a_codec_of_whole_entries_that_is_none() -> None:
+    StreamersonCodec(7)  # error
+    StreamersonCodec("me", names="yes")  # error
+    StreamersonTopic("game", shard=7)  # error
+    CloudEventsCodec()  # error
+    CloudEventsCodec("/orders", plain=StreamersonCodec())  # error
