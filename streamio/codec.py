@@ -183,13 +183,12 @@ def decoded(codec: Any, words: list[str], type_: str) -> Any:
         value = words[2 * names.index(name) + 1] if name in names else ""
         if value and value.isascii() and "\0" not in value:  # (else it may be UTF-16)
             return codec.loaded(value)
-    if type(codec) is not FlatCodec:
+    elif type(codec) is not FlatCodec:
         if is_whole(codec):
             return opened(codec, pairs_of(words)).data
+        if hasattr(codec, "from_words"):  # it is ours, and quicker so
+            return codec.from_words(words, type_)
         codec = codec_for(codec, type_)
-        quick: Any = getattr(codec, "from_words", None)
-        if quick is not None:
-            return quick(words)
     return codec.decode(payload_of(pairs_of(words)))
 
 

@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, Protocol, get_args, get_type_hints
 
+from .codec import encoded, text
 from .errors import SetupError
 
 EXTRA = "pip install 'streamio[{}]'"
@@ -105,7 +106,9 @@ def shape_of(kind: Any) -> Shape:
         return made(PydanticShape, kind, "pydantic")
     if is_struct(kind) or find_spec("msgspec") is not None:
         return made(MsgspecShape, kind, "msgspec")
-    return made(PydanticShape, kind, "msgspec" if find_spec("pydantic") is None else "pydantic")
+    if find_spec("pydantic") is None:
+        raise SetupError(f"typed payloads ({name_of(kind)}) need msgspec or pydantic: {EXTRA.format('msgspec')} or 'streamio[pydantic]'")
+    return made(PydanticShape, kind, "pydantic")
 
 
 def made(shape: Any, kind: Any, extra: str) -> Shape:
@@ -121,7 +124,7 @@ def made(shape: Any, kind: Any, extra: str) -> Shape:
 
 def name_of(kind: Any) -> str:
     """The type as its author would write it."""
-    return kind.__qualname__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
 
 def is_struct(kind: Any) -> bool:
@@ -163,3 +166,71 @@ def values_of(data: Any) -> Mapping[str, Any]:
     """The fields of data by name; none where it has no fields."""
     names = [*getattr(data, "__struct_fields__", ()), *getattr(data, "__dataclass_fields__", ()), *getattr(type(data), "model_fields", ())]
     return data if isinstance(data, Mapping) else {name: getattr(data, name, None) for name in names}
+
+
+class Wanted:
+    """What data is to be. `lax`: its values were flat, so that a str may stand for a number, and there is no place for None."""
+
+    def __init__(self, kind: Any, lax: bool) -> None:
+        self.shape, self.lax, self.name = shape_of(kind), lax, name_of(kind)
+        self.of_class = kind if has_fields(kind) else None
+
+    def given(self, data: Any) -> Any:
+        """The data, or an error where it is of another class."""
+        if isinstance(data, Mapping):
+            return dict(data)
+        if data is None and self.lax:
+            return {}
+        if self.of_class is not None and not isinstance(data, self.of_class):
+            raise TypeError(f"data must be of class {self.name}, or a mapping of its fields, not {type(data).__name__}")
+        return data
+
+    def json(self, data: Any) -> bytes:
+        """The data as JSON, which reads back as this type; an error that names the field where it would not."""
+        text: bytes = self.written(data, self.shape.to_json)
+        self.fitting(self.shape.from_json, text)
+        return text
+
+    def plain(self, data: Any) -> Any:
+        """The data as plain values, which read back as this type; an error that names the field where they would not."""
+        plain = data if isinstance(data, (str, bytes)) else self.written(data, self.shape.to_plain)
+        if not self.lax or not isinstance(plain, dict):
+            self.read(plain)
+            return plain
+        flat = {name: value for name, value in plain.items() if value is not None}
+        back = self.read({name: text(encoded(value, name)) for name, value in flat.items()})
+        again = self.shape.to_plain(back)
+        for name, value in plain.items():
+            found = again.get(name, getattr(back, name, None))  # (msgspec 0.22 leaves out a dataclass' defaults)
+            if (value is None or not isinstance(data, Mapping)) and found != value == value:
+                raise ValueError(f"field {name!r} of {self.name}: {value!r} would be read back as {found!r}; use codec=JSONCodec()")
+        return flat
+
+    def read(self, plain: Any) -> Any:
+        """The data of plain values."""
+        return self.fitting(self.shape.from_plain, plain, self.lax)
+
+    def written(self, data: Any, write: Callable[[Any], Any]) -> Any:
+        """What `write` makes of the data; an error that names the field which it cannot write."""
+        try:
+            return write(data)
+        except (TypeError, ValueError, RecursionError) as error:
+            field = next((f"field {name!r} of " for name, value in values_of(data).items() if not is_writable(value, write)), "")
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{field}{self.name} cannot be written: {error}") from error
+
+    def fitting(self, read: Callable[..., Any], *given: Any) -> Any:
+        """What `read` makes of it, or a ValueError that says why it is no such data."""
+        try:
+            return read(*given)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"the data is no {self.name}: {error}") from error
+
+
+def is_writable(value: Any, write: Callable[[Any], Any]) -> bool:
+    """Whether this value alone can be written."""
+    try:
+        write(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
