@@ -8,6 +8,7 @@ from .entries import Entries
 from .envelopes import EntryCodec, Envelope
 from .errors import (
     Abandoned,
+    AtLeastOnce,
     ConsumerBusy,
     GroupFull,
     GroupInUse,
@@ -24,6 +25,7 @@ from .errors import (
 from .group import ConsumerGroupTopic
 from .member import ConsumerGroupMember
 from .message import Message
+from .pipes import Pipeline
 from .reports import (
     ConsumerInfo,
     DeadLettersInfo,
@@ -48,6 +50,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Abandoned",
     "Asyncio",
+    "AtLeastOnce",
     "Blocking",
     "CloudEventsCodec",
     "Codec",
@@ -75,6 +78,7 @@ __all__ = [
     "Message",
     "NotAcknowledged",
     "PendingEntry",
+    "Pipeline",
     "PublishStopped",
     "PublishUncertain",
     "ReapResult",

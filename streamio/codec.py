@@ -240,6 +240,11 @@ def wire(codec: Any, type: str, data: Any, headers: Mapping[str, Any] | None) ->
         words = [*chain.from_iterable(first), *words, *chain.from_iterable(pair for pair in pairs if pair not in first)]
     if codec.__class__ is not FlatCodec:
         codec = codec_for(codec, type)
+    elif data.__class__ is dict:  # (as `FlatCodec.encode`, without the pairs)
+        for name, value in data.items():
+            words.append(short_name(name) if name.__class__ is str and len(name) <= SHORT else field_name(name))
+            words.append(value.encode() if value.__class__ is str and value.isascii() else encoded(value, name))
+        return words
     words.extend(chain.from_iterable(codec.encode(data)))
     return words
 

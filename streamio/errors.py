@@ -136,6 +136,10 @@ class Undecodable(StreamioError, ValueError):
         return self.reason
 
 
+class AtLeastOnce(UserWarning):
+    """Outputs or replies go to another server, or another slot of a cluster: they are written before the acknowledgement, perhaps more than once."""
+
+
 class RequestTimeout(StreamioError, TimeoutError):
     """No reply to a request on `topic` came within `seconds`. Its entry is in the stream, and may still be handled."""
 

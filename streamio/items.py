@@ -54,6 +54,8 @@ def type_of(codec: AnyCodec, value: Any) -> str | None:
 
 def entry_with(codec: AnyCodec, value: Any, type: str) -> Words:
     """The words of an item that may say its type, as those of `publish_many` do; else it is data, and has this type."""
+    if value.__class__ is dict and "type" not in value:  # (the usual ones, at a glance)
+        return wire(codec, type_of(codec, value) or type if codec.__class__ is not FlatCodec else type, value, None)
     if isinstance(value, Message) or (isinstance(value, Mapping) and "type" in value) or is_typed(value):
         return entry_of(codec, value)
     type = type_of(codec, value) or type

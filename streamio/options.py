@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict
 
 from .colour import D
 from .ids import Duration, Position
 from .message import Message
 from .retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from .topic import Topic
 
 Unhandled = Literal["ack", "leave", "bury"]
 OnGroupLost = Literal["recreate", "raise"]
@@ -40,6 +43,7 @@ class MemberSettings(TypedDict, total=False):
     connect_timeout: Duration
     handler_timeout: Duration | None
     standby: bool
+    reply_to: Topic[Any] | None
 
 
 class MemberOptions(MemberSettings, Generic[D], total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import groupby
 
 from .commands import Command, ran
 from .effects import Words
@@ -12,16 +12,30 @@ from .scripts import Script
 DONE, NOT_MINE, GONE = 1, 0, -1  # what OUTPUT says of an entry; else the server's error
 SLACK = 100  # entries of mine that may stand between those of one step
 
-# keys: stream, then those that the commands write to; args: group, me ('': nothing is pending, ack="none"), how many entries, the first id, the
-# last one, how many pending entries to look at, then for each entry its id and how many commands, and for each command how many words and the words
+# keys: stream, then those that the commands write to; args: group, me ('': nothing is pending, ack="none"), the first id, the last one, how many
+# pending entries to look at, how many heads, for each head how many words and the words, then runs of entries that are alike: how many entries, how
+# many commands each, for each command which head it begins with and how many words follow, then for each entry its id and all those words
 # -> for each entry 1 where its commands are done and it is acknowledged, 0 where it is not mine, -1 where it left the stream and is nobody's, else
 # the server's error: then nothing of this entry is done. What was added before the command that failed is taken back: nobody has seen it.
 OUTPUT = Script("""
-local argv, call, try = ARGV, redis.call, redis.pcall
-local key, group, me, count = KEYS[1], argv[1], argv[2], tonumber(argv[3])
+local argv, call, try, unpack, tonumber = ARGV, redis.call, redis.pcall, unpack, tonumber
+local key, group, me, at = KEYS[1], argv[1], argv[2], 7
+local heads = {}
+for h = 1, tonumber(argv[6]) do
+  local words = tonumber(argv[at])
+  heads[h] = {unpack(argv, at + 1, at + words)}
+  at = at + 1 + words
+end
+local function run(head, from, to)
+  if #head == 3 then return try(head[1], head[2], head[3], unpack(argv, from, to)) end
+  if #head == 6 then return try(head[1], head[2], head[3], head[4], head[5], head[6], unpack(argv, from, to)) end
+  local words = {unpack(head)}
+  for i = from, to do words[#words + 1] = argv[i] end
+  return try(unpack(words))
+end
 local mine = {}
-if me ~= '' and count > 1 then
-  for _, p in ipairs(call('XPENDING', key, group, argv[4], argv[5], argv[6], me)) do mine[p[1]] = true end
+if me ~= '' and argv[3] ~= argv[4] then
+  for _, p in ipairs(call('XPENDING', key, group, argv[3], argv[4], argv[5], me)) do mine[p[1]] = true end
 end
 local function standing(id)
   if me == '' or mine[id] then return 1 end
@@ -30,48 +44,72 @@ local function standing(id)
   local found = try('XRANGE', key, id, id)
   return not found.err and #found == 0 and -1 or 0
 end
-local states, done, at = {}, {}, 7
-for e = 1, count do
-  local id, commands, added = argv[at], tonumber(argv[at + 1]), nil
-  local state = standing(id)
-  at = at + 2
-  for _ = 1, commands do
-    local words = tonumber(argv[at])
-    if state == 1 then
-      local reply = try(unpack(argv, at + 1, at + words))
-      if type(reply) == 'table' and reply.err then
-        state = reply.err
-        for _, undo in ipairs(added or {}) do try('XDEL', undo[1], undo[2]) end
-      elseif commands > 1 and argv[at + 1] == 'XADD' and reply then
-        added = added or {}
-        added[#added + 1] = {argv[at + 2], reply}
-      end
+local function take_back(added)
+  for _, each in ipairs(added) do try('XDEL', each[1], each[2]) end
+end
+local function perform(shape)
+  local added, from = {}, at
+  for c, command in ipairs(shape) do
+    local reply = run(command[1], from, from + command[2] - 1)
+    from = from + command[2]
+    if type(reply) == 'table' and reply.err then
+      take_back(added)
+      return reply.err
     end
-    at = at + 1 + words
+    if c < #shape and command[1][1] == 'XADD' then added[#added + 1] = {command[1][2], reply} end
   end
-  if state == 1 then done[#done + 1] = id end
-  states[e] = state
+  return 1
+end
+local states, done = {}, {}
+while at < #argv do
+  local many, size, shape = tonumber(argv[at]), 0, {}
+  local commands = tonumber(argv[at + 1])
+  at = at + 2
+  for c = 1, commands do
+    shape[c] = {heads[tonumber(argv[at])], tonumber(argv[at + 1])}
+    size, at = size + shape[c][2], at + 2
+  end
+  for _ = 1, many do
+    local id = argv[at]
+    local state = standing(id)
+    at = at + 1
+    if state == 1 then state = perform(shape) end
+    if state == 1 then done[#done + 1] = id end
+    states[#states + 1], at = state, at + size
+  end
 end
 if me ~= '' and #done > 0 then call('XACK', key, group, unpack(done)) end
 return states
 """)
 
-Row = tuple[str, Sequence[Words]]
+Put = tuple[Words, Words]  # a command that is done together with an acknowledgement: its first words, which many have alike, and the others
+Row = tuple[str, Sequence[Put]]
 
 
 def output(key: str, group: str, me: str, rows: Sequence[Row]) -> Command[list[int | str]]:
     """Do the commands of each row (id, commands) in one step with its acknowledgement; what became of each."""
-    words: list[str | bytes] = [group, me, str(len(rows)), rows[0][0], rows[-1][0], str(len(rows) + SLACK)]
-    keys = {key: None}
-    for entry_id, commands in rows:
-        words += (entry_id, str(len(commands)))
-        for command in commands:
-            words.append(str(len(command)))
-            words += command
-            keys[str(command[1])] = None
-    return ran(OUTPUT, tuple(keys), words, list)
+    heads: dict[Words, str] = {}
+    words: list[str | bytes] = []
+    for shape, alike in groupby(rows, shape_of):
+        entries = [*alike]
+        words += (str(len(entries)), str(len(shape)))
+        for head, size in shape:
+            words += (heads.setdefault(head, str(len(heads) + 1)), str(size))
+        for entry_id, commands in entries:
+            words.append(entry_id)
+            for _, rest in commands:
+                words += rest
+    facts = (group, me, rows[0][0], rows[-1][0], str(len(rows) + SLACK), str(len(heads)))
+    beginning = [word for head in heads for word in (str(len(head)), *head)]
+    keys = dict.fromkeys([key, *(str(head[1]) for head in heads)])
+    return ran(OUTPUT, tuple(keys), [*facts, *beginning, *words], list)
 
 
-def weight(commands: Sequence[Words]) -> int:
+def shape_of(row: Row) -> list[tuple[Words, int]]:
+    """What a row has alike with others: how its commands begin, and how long they are."""
+    return [(head, len(rest)) for head, rest in row[1]]
+
+
+def weight(commands: Sequence[Put]) -> int:
     """About how many bytes these commands are."""
-    return sum(map(len, chain.from_iterable(commands)))
+    return sum([sum(map(len, rest)) for _, rest in commands])

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..effects import Words
 from ..emitter import Batched, Handlers, Lifecycle
 from ..errors import NotAcknowledged
+from ..outputs import Put
 from ..protocol.gathering import ALWAYS, Batch, begin, gather, is_last
 from ..protocol.hand import Hand, no_batch
 from ..protocol.holding import guarded
 from ..protocol.limiting import Limit, ended, is_given_up, left, limited
-from ..protocol.notes import closes
+from ..protocol.notes import Effects, closes
 from ..protocol.outcomes import failed, succeeded
 from ..protocol.replying import effects_of
 from ..protocol.taking import opened
@@ -182,7 +182,7 @@ class Runner:
         for message in messages:
             self.hand.park(message, 0.0, message.before)
 
-    def succeeded(self, message: Any, began: float, effects: Sequence[Words] = ()) -> None:
+    def succeeded(self, message: Any, began: float, effects: Sequence[Put] = ()) -> None:
         """The handlers of one message returned; where they asked for another try or for the dead letters, it did not succeed."""
         hand, lifecycle = self.hand, self.lifecycle
         if effects:
@@ -195,22 +195,23 @@ class Runner:
         if lifecycle.watched:
             lifecycle.tell(hand.event("succeeded", message=message, duration=self.clock() - began))
 
-    def effects(self, message: Any, given: Any) -> Sequence[Words]:
+    def effects(self, message: Any, given: Any) -> Sequence[Put]:
         """The commands that go out with the acknowledgement of a message whose handlers gave this."""
         return () if given is None and not message._asks else effects_of(self.hand, message, given, time.time())
 
     def replying(self, message: Any, given: Any) -> Any:
         """Write a reply that goes elsewhere, before the acknowledgement; in asyncio what is to be awaited, where there is one."""
-        value = parts_of(given)[1]
-        if self.elsewhere is None or value is None or message.headers.get("reply_to") is not None:
+        if self.elsewhere is None:
             return None
-        return self.elsewhere(message, value)
+        value = parts_of(given)[1]
+        return None if value is None or message.headers.get("reply_to") is not None else self.elsewhere(message, value)
 
-    def gives(self, message: Any, given: Any) -> None:
-        """Note what goes out with the acknowledgement of a message."""
+    def gives(self, message: Any, given: Any) -> bool:
+        """Note what goes out with the acknowledgement of a message; whether it is settled by that."""
+        if type(given) is Effects and given.value is None and not message._asks:
+            return self.hand.give(message, given.commands)
         commands = effects_of(self.hand, message, given, time.time())
-        if commands:
-            self.hand.give(message, commands)
+        return bool(commands) and self.hand.give(message, commands)
 
     def denied(self, message: Any) -> None:
         """A handler returned, and had asked for another try or for the dead letters (which tells itself)."""

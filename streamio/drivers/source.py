@@ -71,6 +71,24 @@ class Source:
         version = settings["version"] if settings.get("server") is None else settings["server"].version
         return ".".join(map(str, version)) + " (fakeredis)"
 
+    def shares_server(self, other: Source) -> bool:
+        """Whether both are surely one server, or one cluster: what one of them writes, the other can read. By address, not by asking."""
+        return self.client is other.client or bool(self.places() & other.places())
+
+    def places(self) -> frozenset[Any]:
+        """Where the server is: addresses with the database, a Sentinel's service, or the embedded server."""
+        if self.cluster:
+            manager = self.client.nodes_manager
+            return frozenset((node.host, node.port) for node in (*manager.nodes_cache.values(), *manager.startup_nodes.values()))
+        pool = self.client.connection_pool
+        settings = pool.connection_kwargs
+        db = int(settings.get("db") or 0)
+        if not self.blocks:
+            return frozenset({("embedded", id(settings.get("server") or pool), db)})
+        if hasattr(pool, "sentinel_manager"):
+            return frozenset((pool.service_name, *address_pair(each), db) for each in pool.sentinel_manager.sentinels)
+        return frozenset({(settings.get("path"), settings.get("host"), settings.get("port"), db)})
+
     def redirect(self, host: str, port: int) -> None:
         """The key lives at this address now (Redis Cluster); without one, where the client says."""
         if not self.cluster or not port:
@@ -136,6 +154,12 @@ class Source:
             return node.connection_class, node.connection_kwargs
         pool = self.client.get_redis_connection(node).connection_pool
         return pool.connection_class, pool.connection_kwargs
+
+
+def address_pair(client: Any) -> tuple[Any, Any]:
+    """The host and port that a client connects to."""
+    settings = client.connection_pool.connection_kwargs
+    return settings.get("host"), settings.get("port")
 
 
 def address_in(place: tuple[str, int]) -> dict[str, Any]:

@@ -146,7 +146,9 @@ class Tasks(Runner):
                     if result is not None or message._asks:
                         if (sent := self.replying(message, result)) is not None:
                             await sent
-                        self.gives(message, result)
+                        if self.gives(message, result):
+                            done += 1
+                            continue
                 except Exception as error:
                     self.failed(message, error, clock() - began)
                     continue

@@ -97,7 +97,9 @@ class Workers(Runner):
                     if result is not None or message._asks:
                         refuse_awaitable(result, call)
                         self.replying(message, result)
-                        self.gives(message, result)
+                        if self.gives(message, result):
+                            done += 1
+                            continue
                 except Exception as error:
                     self.failed(message, error, clock() - began)
                     continue

@@ -17,7 +17,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..codec import FlatCodec
-from ..effects import Line, Words
+from ..effects import Line
+from ..outputs import Put
 from ..reports import Event
 from .gathering import Batch, each_of
 from .notes import Burial, Note, Output, Parking, closes, entry_of, release
@@ -101,7 +102,7 @@ class Hand:
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
         self.blocked = False  # a read was written that waits for news
-        self.in_full = False  # the server did not know the script of the outputs
+        self.in_full = True  # the server may not know the script of the outputs, and one that is refused would get behind others
         self.called = False  # something waits under the parking consumer and is due: a read that blocks is to end
         self.ahead = 0  # reads that were written before the batch in hand is handled; their replies lie unread
         self.down_since: float | None = None
@@ -146,7 +147,7 @@ class Hand:
         release(message)
         return True
 
-    def give(self, message: Any, commands: Sequence[Words]) -> bool:
+    def give(self, message: Any, commands: Sequence[Put]) -> bool:
         """Note that these commands are to be done in one step with the acknowledgement; whether this settlement was the first."""
         if not closes(message):
             return False
@@ -232,7 +233,8 @@ class Hand:
         while self.sent:
             self.put_back(self.sent.popleft())
         while self.sent_outputs:
-            self.outputs.extendleft(note._replace(doubtful=True) for note in reversed(self.sent_outputs.popleft()))
+            self.outputs.extendleft(note.doubted() for note in reversed(self.sent_outputs.pop()))
+        self.in_full = True
 
     # -- looking ------------------------------------------------------------------------------------------------------------------------
 

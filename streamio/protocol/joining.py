@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.exceptions import ConnectionError, NoPermissionError, OutOfMemoryError, ResponseError
 
-from ..commands import Command, leave, unseat, xack
+from ..commands import Command, leave, unseat, xack, xlen
 from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, Write
 from ..errors import SetupError
 from ..keys import WAITING
@@ -55,6 +55,8 @@ def entering(hand: Hand) -> Exchange[None]:
     """As `joining`, once."""
     yield from reaching(hand)
     yield from checking(hand)
+    for key in hand.outlets:
+        yield from ask(hand.reading, xlen(key))  # another type is refused by name
     s = hand.settings
     if (yield from creating_on(hand.reading, s.topic, s.group, s.start)):
         yield from counting_gap(hand)  # what was trimmed before there was a group is nobody's
@@ -136,6 +138,7 @@ def rights(hand: Hand) -> list[Words]:
         ("XADD", s.dead_letters, "NOMKSTREAM", "*", "a", "b"),
         ("TYPE", s.dead_letters),
         *(rights_to_places(s.places, me) if s.max is not None else []),
+        *(("XADD", key, "NOMKSTREAM", "*", "a", "b") for key in hand.outlets),
     ]
 
 

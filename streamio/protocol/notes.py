@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from ..effects import Words
+from ..outputs import Put
 
 
 class Delivery(Protocol):
@@ -47,12 +47,19 @@ class Burial:
     error: BaseException | None = None
 
 
-class Output(NamedTuple):
-    """A note: do these commands and acknowledge the entry in one step, where this member still owns it."""
+class Output:
+    """A note: do these commands and acknowledge the entry in one step, where this member still owns it. `doubtful`: it was sent before, and no
+    reply came."""
 
-    message: Delivery
-    commands: Sequence[Words]
-    doubtful: bool = False  # it was sent before, and no reply came
+    __slots__ = ("commands", "doubtful", "message")
+
+    def __init__(self, message: Delivery, commands: Sequence[Put]) -> None:
+        self.message, self.commands, self.doubtful = message, commands, False
+
+    def doubted(self) -> Output:
+        """The same, which may be done already."""
+        self.doubtful = True
+        return self
 
 
 class Effects:
@@ -60,7 +67,7 @@ class Effects:
 
     __slots__ = ("commands", "value")
 
-    def __init__(self, commands: Sequence[Words], value: Any = None) -> None:
+    def __init__(self, commands: Sequence[Put], value: Any = None) -> None:
         self.commands, self.value = commands, value
 
 

@@ -20,7 +20,8 @@ from .hand import Hand
 from .notes import Burial, Output, Parking
 
 PAGE = 200  # entries in one step
-BYTES = 1_000_000  # of commands in one step, unless one entry has more
+BYTES = 1_000_000  # about, of commands in one step
+SAMPLE = 16  # one in so many is weighed
 
 
 def take_page(hand: Hand) -> list[Output]:
@@ -33,8 +34,9 @@ def take_page(hand: Hand) -> list[Output]:
             note = hand.outputs.popleft()
         except IndexError:
             break
+        if len(taken) % SAMPLE == 0:
+            size += SAMPLE * weight(note.commands)
         taken.append(note)
-        size += weight(note.commands)
     return taken
 
 
@@ -79,7 +81,7 @@ def sending_outputs(hand: Hand, line: Line) -> Exchange[None]:
             states = yield from ask(line, step(hand, notes))
         except BaseException as error:
             if not is_lost(error):
-                hand.outputs.extendleft(note._replace(doubtful=True) for note in reversed(notes))
+                hand.outputs.extendleft(note.doubted() for note in reversed(notes))
                 raise
             states = []
         finally:

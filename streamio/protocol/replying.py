@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..codec import REPLY_TO, AnyCodec, FlatCodec, JSONCodec, decoded, headers_of, pairs_of, wire
 from ..effects import Words
 from ..keys import side_key, slot
+from ..outputs import Put
 from ..retention import Retention
 from .hand import Hand
 from .notes import Effects
@@ -35,14 +37,23 @@ class Outlet:
     codec: AnyCodec
     retention: Retention = field(default_factory=Retention)
 
-    def add(self, fields: Words, now: int) -> Words:
-        """The command that adds an entry; `now` in milliseconds."""
+    def add(self, fields: Words, now: float) -> Put:
+        """The command that adds an entry; `now` is the time of day in seconds."""
         if len(fields) > MOST_WORDS:
             raise ValueError(f"an entry that is put out with an acknowledgement can have {MOST_WORDS // 2} fields, not {len(fields) // 2}")
-        return ("XADD", self.key, *self.retention.words(now), "*", *fields)
+        return self.head if self.retention.max_age is None else self.head_at(round(now, 1)), fields
+
+    @cached_property
+    def head(self) -> Words:
+        """The first words of the command."""
+        return self.head_at(0.0)
+
+    def head_at(self, now: float) -> Words:
+        """The same, at that time."""
+        return ("XADD", self.key, *self.retention.words(round(now * 1000)), "*")
 
 
-def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Words]:
+def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Put]:
     """The commands that go out with the acknowledgement of a message whose handlers gave this. `now` is the time of day in seconds."""
     if hand.settings.ack == "manual":
         return ()
@@ -52,22 +63,16 @@ def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Wo
     return commands
 
 
-def reply(hand: Hand, message: Any, value: Any, now: float) -> list[Words]:
+def reply(hand: Hand, message: Any, value: Any, now: float) -> list[Put]:
     """The commands that write the reply. A stream that a `request` made for itself goes when nobody reads it any more."""
-    headers = message.headers
-    asked = headers.get("reply_to")
+    asked = message.headers.get("reply_to")
     if asked is None:
         assert hand.reply_to is not None
-        return [hand.reply_to.add(written(hand.reply_to.codec, value, correlation(message, headers)), round(now * 1000))]
+        return [hand.reply_to.add(written(hand.reply_to.codec, message, value), now)]
     outlet = Outlet(checked(hand, asked), hand.settings.codec)
-    added = outlet.add(written(outlet.codec, value, correlation(message, headers)), 0)
+    added = outlet.add(written(outlet.codec, message, value), now)
     is_ours = outlet.key.startswith(side_key(hand.settings.topic, "replies"))
-    return [added, ("PEXPIRE", outlet.key, KEPT)] if is_ours else [added]
-
-
-def correlation(message: Any, headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers of a reply to this message."""
-    return {"correlation_id": headers.get("correlation_id", message.id)}
+    return [added, (("PEXPIRE", outlet.key, KEPT), ())] if is_ours else [added]
 
 
 def checked(hand: Hand, key: Any) -> str:
@@ -79,8 +84,11 @@ def checked(hand: Hand, key: Any) -> str:
     return key
 
 
-def written(codec: AnyCodec, value: Any, headers: Mapping[str, Any]) -> list[bytes]:
-    """The fields of a reply."""
+def written(codec: AnyCodec, message: Any, value: Any) -> Words:
+    """The fields of the reply to this message."""
+    if hasattr(codec, "reply"):  # it has its own form for them
+        return [word for pair in codec.reply(message, value) for word in pair]
+    headers = {"correlation_id": message.headers.get("correlation_id", message.id)}
     if type(codec) is not FlatCodec or isinstance(value, Mapping):
         try:
             return wire(codec, TYPE, value, headers)

@@ -1,0 +1,75 @@
+"""Where outputs and replies go: a topic that is written in one step with the acknowledgement, or, where that cannot be, before it."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from .effects import Words
+from .errors import AtLeastOnce
+from .items import entry_with
+from .keys import slot
+from .protocol.notes import Effects
+from .protocol.replying import Outlet, written
+from .topic import Topic
+
+
+class Sink:
+    """The topic at the end of a pipe, or where replies go."""
+
+    def __init__(self, topic: Topic[Any], source: Topic[Any], what: str) -> None:
+        if topic._is_asyncio != source._is_asyncio:
+            raise TypeError(f"{what} {topic.name!r} and topic {source.name!r} must have clients of one colour")
+        self.topic = topic
+        self.outlet = Outlet(topic.name, topic.codec, topic._publisher.retention)
+        self.is_near = is_near(topic, source)
+        if not self.is_near:
+            where = "in another slot of the cluster" if topic._driver.source.cluster else "on another server"
+            text = f"{what} {topic.name!r} is {where} than {source.name!r}: it is written before the acknowledgement, at least once"
+            warnings.warn(text, AtLeastOnce, stacklevel=find_caller())
+
+    def words(self, value: Any, type: str) -> Words:
+        """The fields of one output, of this type where it says none itself."""
+        return entry_with(self.outlet.codec, value, type)
+
+    def effects(self, values: Sequence[Any], type: str) -> Effects | None:
+        """The commands that write these outputs."""
+        now, codec, add = time.time(), self.outlet.codec, self.outlet.add
+        return Effects([add(entry_with(codec, value, type), now) for value in values]) if values else None
+
+    def write(self, values: Sequence[Any], type: str) -> Any:
+        """Write these outputs now, before the acknowledgement; in asyncio to be awaited."""
+        return self.send([self.words(value, type) for value in values])
+
+    def reply(self, message: Any, value: Any) -> Any:
+        """Write a reply now, before the acknowledgement; in asyncio to be awaited."""
+        return self.send([written(self.outlet.codec, message, value)])
+
+    def send(self, entries: Sequence[Words]) -> Any:
+        """Write these entries now; in asyncio to be awaited."""
+        return self.topic._driver.run(self.topic._publisher.publishing_batch(entries, []))
+
+
+def sink_of(topic: Any, source: Topic[Any]) -> Sink | None:
+    """Where a member's replies go."""
+    if topic is not None and not isinstance(topic, Topic):
+        raise TypeError(f"reply_to must be a Topic, not {topic!r}")
+    return None if topic is None else Sink(topic, source, "reply_to")
+
+
+def is_near(topic: Topic[Any], source: Topic[Any]) -> bool:
+    """Whether one step on the server can write to both."""
+    if not topic._driver.source.shares_server(source._driver.source):
+        return False
+    return not topic._driver.source.cluster or slot(topic.name) == slot(source.name)
+
+
+def find_caller() -> int:
+    """How many frames the user's own is away from whoever asks, for a warning that points there."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __name__.split(".")[0]:
+        depth, frame = depth + 1, frame.f_back
+    return depth
