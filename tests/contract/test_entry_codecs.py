@@ -111,6 +111,7 @@ async def test_whatever_a_codec_does_stops_no_loop(found: Any) -> None:
     await w.do(member.drain())
     (letter,) = [letter async for letter in w.each(group.dead_letters)]
     assert (told, letter.type, letter.headers) == ([("undecodable", "", {})], "", {})
+    assert "has no attribute" not in letter.error  # (as if the message lacked what its codec failed to read)
     with pytest.raises(ValueError, match="does not decode"):
         _ = letter.data
     await w.close()
