@@ -106,6 +106,7 @@ class Score:
         self.asked_at = float("-inf")
         self.limit: int | None = None
         self.fault: BaseException | None = None  # what an exchange that was performed aside came to
+        self.changed = False  # parts came or went
         self.active = False  # whose turn it is is being found out
         self.detach: Callable[[Part], None]
 
@@ -129,12 +130,19 @@ class Score:
         return not self.active and is_through(part, now)
 
     def nudge(self) -> None:
-        """Look at everything anew: a read that waits is to end."""
-        self.hand.wake.ring()
+        """Parts came or went: a read that waits, or is about to, is to end."""
         for hand in self.hands:
-            if hand.blocked:
-                hand.called, hand.poll_at = True, 0.0
-                hand.bell.ring()
+            hand.called = True
+            hand.bell.ring()
+        self.changed = True
+        self.hand.wake.ring()
+
+    def attune(self, now: float) -> None:
+        """From here on the parts are those that there are: reads may wait again."""
+        if self.changed:
+            self.changed = any(choir.busy for choir in self.choirs)
+            for hand in [part.hand for part in self.parts if not part.choir.busy]:
+                hand.called = hand.called and hand.poll_at <= now
 
     def levels(self) -> Iterable[list[Part]]:
         """The parts by priority, the highest first; of equals the one first that was served least recently."""
@@ -187,6 +195,7 @@ def searching(score: Score, until: float | None) -> Exchange[Any]:
     while not score.stopping:
         if score.fault is not None:
             raise score.fault
+        score.attune(now)
         for part in score.parts:
             if part.leaves and is_through(part, now) and part.claim():
                 score.detach(part)
