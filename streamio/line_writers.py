@@ -142,7 +142,6 @@ class BytesWriter(io.BufferedIOBase):
                 return
             self.sends = True
             try:
-                self.topic._check_open()
                 self.topic._driver.run(sending_lines(self.topic._publisher, self.waiting))
             except PublishUncertain as error:
                 error.lines = [self.told(bytes(line)) for line in error.lines if isinstance(line, bytes)]

@@ -276,6 +276,16 @@ async def test_where_it_is_strict_such_an_entry_has_failed_and_the_file_goes_on(
     assert [letter.reason for letter in member.group.dead_letters] == ["failed"]
 
 
+async def test_a_call_that_fails_half_way_gives_back_what_it_gathered(w: World) -> None:
+    member, file = opened(w, "a", b"\xff", "c", errors="strict", timeout=0)
+    with pytest.raises(UnicodeDecodeError):
+        file.read()
+    file.close()
+    with member.open(timeout=0) as again:
+        assert sorted(again) == ["\\xff\n", "a\n", "c\n"]
+    assert owed(w, member) == 0
+
+
 async def test_an_entry_that_its_codec_cannot_read_is_put_aside_and_the_file_goes_on(w: World) -> None:
     member, file = opened(w, "a", codec=JSONCodec())
     w.raw.xadd(member.group.topic.name, {"type": "line", "data": "{no json"})

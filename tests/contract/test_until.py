@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from streamio import ConsumerGroupTopic, Topic, from_url
-
 from ..world import World
 from .gates import Gate
 
@@ -61,16 +59,15 @@ async def test_what_runs_is_finished_and_acknowledged(w: World) -> None:
     assert len(gate.left) == 3
 
 
-@pytest.mark.parametrize("w", ["blocking-embedded", "asyncio-embedded"], indirect=True)
+@pytest.mark.parametrize("w", ["blocking-real", "asyncio-real"], indirect=True)
 async def test_set_already_returns_without_a_word_to_the_server(w: World) -> None:
-    client: Any = from_url("redis://127.0.0.1:1", asyncio=True) if w.asyncio else from_url("redis://127.0.0.1:1")
-    w.clients.append(client)
-    group: Any = ConsumerGroupTopic(Topic("nowhere", client), "group")
-    group.on("*", lambda message: None)
-    event = event_of(w)
+    member, event = listener(w), event_of(w)
+    member.group.on("*", print)
     event.set()
-    await w.do(group.connect_and_listen(until=event))
-    await w.do(group.member(connect_timeout=0).connect_and_listen(until=event))
+    before = w.raw.info("stats")["total_connections_received"]
+    await w.do(member.group.connect_and_listen(until=event))
+    await w.do(member.connect_and_listen(until=event))
+    assert w.raw.info("stats")["total_connections_received"] == before
     assert not helpers()
 
 
@@ -97,13 +94,23 @@ async def test_nobody_waits_for_the_event_when_listening_ended_before(w: World) 
         await asyncio.wait_for(future, 5)
         if w.asyncio:
             assert not helpers()
-    await w.until(lambda: not helpers(), 2)
     async with w.listening(member):
-        await w.until(lambda: member._hand.blocked)
-        event.set()
-        assert not helpers()
+        await w.until(lambda: not helpers(), 2)  # and the last of them stops nothing on its way
         await w.do(member.group.topic.publish("x"))
         await w.until(lambda: member._hand.handled == 1)
+        event.set()
+        await w.do(member.group.topic.publish("x"))
+        await w.until(lambda: member._hand.handled == 2)
+
+
+async def test_nobody_waits_for_the_event_when_a_pool_ended_before(w: World) -> None:
+    group, event = w.group(), event_of(w)
+    group.on("*", lambda message: None)
+    future = w.start(lambda: group.connect_and_listen(until=event))
+    await w.until(lambda: [member for member in list(group._members) if member._hand.blocked])
+    group.stop()
+    await asyncio.wait_for(future, 5)
+    await w.until(lambda: not helpers(), 2)
 
 
 async def test_nobody_waits_for_the_event_when_listening_failed(w: World) -> None:
