@@ -143,12 +143,9 @@ class Tasks(Runner):
                         result = await result
                     elif result is not None:
                         refuse_generator(result, call)
-                    if result is not None or message._asks:
-                        if (sent := self.replying(message, result)) is not None:
-                            await sent
-                        if self.gives(message, result):
-                            done += 1
-                            continue
+                    if (result is not None or message._asks) and await self.replied(message, result):
+                        done += 1
+                        continue
                 except Exception as error:
                     self.failed(message, error, clock() - began)
                     continue
@@ -247,15 +244,19 @@ class Tasks(Runner):
             elif result is not None:
                 refuse_generator(result, call)
             if result is not None or message._asks:
-                if (sent := self.replying(message, result)) is not None:
-                    await sent
-                self.gives(message, result)
+                await self.replied(message, result)
         except Exception as error:
             return self.failed(message, error, time.monotonic() - began)
         except BaseException:
             self.hand.park(message, 0.0, message.before)
             raise
         self.succeeded(message, began)
+
+    async def replied(self, message: Any, given: Any) -> bool:
+        """Write or note what the message's handlers gave; whether it is settled by that."""
+        if (sent := self.replying(message, given)) is not None:
+            await sent
+        return self.gives(message, given)
 
     async def handle(self, message: Any) -> None:
         """Call the listeners of one message and note what became of it."""
