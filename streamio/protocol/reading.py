@@ -65,7 +65,7 @@ def is_dry(hand: Hand, now: float) -> bool:
     """Whether nothing is to be had now: the last read brought nothing, none is owed and no page waits to be taken; or nothing may be read."""
     if hand.taken or hand.fresh or hand.owed:
         return False
-    return (hand.dry and now < min(hand.poll_at, hand.claim_at, hand.look_at)) or hand.halted or (hand.down_since is not None and not hand.draining)
+    return (hand.dry and now < min(hand.poll_at, hand.claim_at)) or hand.halted or (hand.down_since is not None and not hand.draining)
 
 
 def measuring(hand: Hand, now: float) -> None:

@@ -77,7 +77,7 @@ def recovering(hand: Hand) -> Exchange[None]:
     hand.down_since = hand.refused_since = None
     hand.back_at = yield Now()
     hand.claim_at = max(hand.claim_at, now + s.lease / 3)
-    hand.renewed_at = hand.look_at = now
+    hand.renewed_at = now
     if s.ack != "none":
         hand.poll_at, hand.own = now, "-"
     yield Emit(hand.event("reconnected"))

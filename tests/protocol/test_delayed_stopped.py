@@ -8,6 +8,8 @@ import pytest
 
 from streamio.delays import PAGE, packed
 from streamio.keys import side_key
+from streamio.protocol.hand import NEVER
+from streamio.protocol.reading import patience
 from streamio.retention import Retention
 
 from .stage import GROUP, TOPIC, Stage
@@ -140,3 +142,42 @@ def test_a_member_that_never_runs_dry_looks_once_in_a_block(monkeypatch: Any) ->
     while stage.raw.zcard(KEY):
         stage.play(effects=1)
     assert stage.now - began < 0.1 and len(stage.order) < 300, "the backlog was not over"
+
+
+def test_what_is_delayed_for_a_moment_is_found_within_a_block_whenever_it_comes(monkeypatch: Any) -> None:
+    for phase in range(1, 8):
+        stage = scene(monkeypatch, ())
+        stage.player("m", patient=True)
+        began = stage.now
+        while stage.now < began + 4 + phase / 4:
+            stage.play(effects=1)
+        stage.raw.xadd(TOPIC, {"type": "x", "n": "1"})  # a read ends, and another one begins
+        while len(stage.order) < 2:
+            stage.play(effects=1)
+        put(stage, 2, 0.0)
+        since = stage.now
+        while stage.raw.zcard(KEY):
+            stage.play(effects=1)
+        assert stage.now - since < 2.01, phase
+
+
+def test_a_read_that_began_between_two_looks_blocks_until_the_next_at_most(monkeypatch: Any) -> None:
+    hand = scene(monkeypatch, ()).player("m").hand
+    hand.poll_at = hand.claim_at = NEVER
+    hand.look_at = 100.5
+    assert patience(hand, 100.0, None) == 0.5
+
+
+def test_an_idle_member_looks_when_it_looks_for_what_waits_and_then_only(monkeypatch: Any) -> None:
+    stage = scene(monkeypatch, (10_000.0,))
+    player = stage.player("m", patient=True)
+    began = stage.now
+    while stage.now < began + 10.5:
+        stage.play(effects=1)
+    player.hand.look_at += 0.01  # as if the two looks had drifted apart
+    before = len(player.trace)
+    while stage.now < began + 30.5:
+        stage.play(effects=1)
+    writes = [line for line in player.trace[before:] if "Write" in line]
+    assert sum("XREADGROUP >" in line for line in writes) <= 2 * 10 + 2 and not any("keeper" in line for line in writes)
+    assert 10 <= sum("EVAL " in line for line in writes) <= 11
