@@ -215,6 +215,7 @@ class SeveralTopics(ConsumerGroupMember[C]):
                 if message is None:
                     break
                 found.append(guarded(message))
+                score.handed = None
                 until = 0.0  # what is there already, without waiting for more
             yield Do(self._runner.rest_of)
         finally:
@@ -438,7 +439,8 @@ def begin_turn(loop: Any, message: Any) -> Any:
     loop.hand = hand = loop.member._score.last.hand
     settings, loop.fresh, loop.note = hand.settings, hand.fresh, hand.acks.append
     loop.lease, loop.sure, loop.ends = settings.lease, settings.codec.cannot_fail, time.monotonic() + TURN
-    return loop.start(message)
+    handed, loop.member._score.handed = loop.start(message), None
+    return handed
 
 
 def end_turn(loop: Any) -> None:

@@ -163,7 +163,7 @@ class SeveralWorkers(Ensemble, Workers):
         while (message := self.next(until())) is not None:
             runner = self.runners[self.score.last]  # type: ignore[index]
             hand = runner.hand
-            hand.current = message
+            hand.current, self.score.handed = message, None
             try:
                 runner.way(message)(message)
                 message = None
@@ -190,7 +190,8 @@ class SeveralWorkers(Ensemble, Workers):
                     self.driver.wake.rest(SOON)
                     continue
                 runner = self.runners[self.score.last]  # type: ignore[index]
-                if (thing := runner.prepared(message)) is not None:
+                thing, self.score.handed = runner.prepared(message), None
+                if thing is not None:
                     pool.submit(runner.work, thing)
         finally:
             self.finish()
@@ -247,7 +248,7 @@ class SeveralTasks(Ensemble, Tasks):
         while (message := await self.next(until())) is not None:
             runner = self.runners[self.score.last]  # type: ignore[index]
             hand = runner.hand
-            hand.current = message
+            hand.current, self.score.handed = message, None
             try:
                 await runner.way(message)(message)
                 message = None
@@ -274,7 +275,8 @@ class SeveralTasks(Ensemble, Tasks):
                     continue
                 runner = self.runners[self.score.last]  # type: ignore[index]
                 runner.context = context
-                if (thing := runner.prepared(message)) is not None:
+                thing, self.score.handed = runner.prepared(message), None
+                if thing is not None:
                     runner.begin(thing)
         except asyncio.CancelledError:
             for task in self.places:

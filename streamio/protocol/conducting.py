@@ -107,6 +107,7 @@ class Score:
         self.limit: int | None = None
         self.fault: BaseException | None = None  # what an exchange that was performed aside came to
         self.changed = False  # parts came or went
+        self.handed: Part | None = None  # its message is on the way to where it runs
         self.active = False  # whose turn it is is being found out
         self.detach: Callable[[Part], None]
 
@@ -123,11 +124,12 @@ class Score:
     @property
     def waits_alone(self) -> bool:
         """Whether nothing may start beside what runs."""
-        return any(hand.alone for hand in self.hands) and any(each.running for each in self.hands) and is_anything_running(self.parts[0].hand)
+        hands = self.hands
+        return any(hand.alone for hand in hands) and is_anything_running(hands[0])
 
     def lets_go(self, part: Part, now: float) -> bool:
         """Whether nothing of the part runs, and nobody touches it."""
-        return not self.active and is_through(part, now)
+        return not self.active and self.handed is not part and is_through(part, now)
 
     def nudge(self) -> None:
         """Parts came or went: a read that waits, or is about to, is to end."""
@@ -153,6 +155,7 @@ class Score:
         """It is this part's turn."""
         self.turns += 1
         part.served, self.last = self.turns, part
+        self.handed = part
 
     def may_go_on(self, part: Part, now: float) -> bool:
         """Whether a place may go on with the same part: nobody of its rank or above has anything, and they were looked at lately."""
@@ -323,6 +326,8 @@ def mending(hand: Hand) -> Exchange[None]:
 def singing(choir: Choir, parts: Sequence[Part], now: float, until: float | None = 0.0, waits: bool = False) -> Exchange[None]:
     """Read what is new for these parts of one choir: together where they are several. `waits`: until there is something, or the time."""
     hands = [part.hand for part in parts]
+    if not parts:
+        return
     if len(parts) == 1:
         yield parts[0].on(guarding(hands[0], fetching(hands[0], until)))
         return
