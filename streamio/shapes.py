@@ -162,6 +162,24 @@ def parts_of(kind: Any, known: tuple[Any, ...] = ()) -> Iterator[Any]:
         yield from parts_of(each, known)
 
 
+def plain_of(data: Any) -> Any:
+    """The data, whatever is in it, as dicts, lists, str, numbers, bool and None."""
+    try:
+        import msgspec
+    except ImportError:
+        import pydantic_core
+
+        return pydantic_core.to_jsonable_python(data, by_alias=True)
+    return msgspec.to_builtins(data, enc_hook=dumped)
+
+
+def dumped(data: Any) -> Any:
+    """A pydantic model in data that msgspec writes."""
+    if not is_model(type(data)):
+        raise TypeError(f"{data!r} has no place in JSON")
+    return plain_of(data.model_dump(by_alias=True))
+
+
 def values_of(data: Any) -> Mapping[str, Any]:
     """The fields of data by name; none where it has no fields."""
     names = [*getattr(data, "__struct_fields__", ()), *getattr(data, "__dataclass_fields__", ()), *getattr(type(data), "model_fields", ())]

@@ -76,6 +76,12 @@ class TypedCodec:
         """The data of an entry's words as they came."""
         return (self.found.get(type) or self.for_type(type)).from_words(words)
 
+    def plain(self, data: Any) -> Any:
+        """Any data as plain values: for replies, whose type need not be declared."""
+        from .shapes import plain_of
+
+        return plain_of(data)
+
     def encode(self, data: Any) -> Iterable[tuple[bytes, bytes]]:
         """The pairs for data of an entry without a type."""
         return self.for_type("").encode(data)

@@ -38,9 +38,9 @@ class TypedEntryCodec:
     def __init__(self, types: Any, inner: Any) -> None:
         self.inner: EntryCodec = inner
         self.types = TypedCodec(types, Through())
-        self.type_of = self.types.type_of
+        self.type_of, self.plain = self.types.type_of, self.types.plain
         if hasattr(inner, "reply"):
-            self.reply = inner.reply
+            self.reply = lambda message, value: inner.reply(message, self.plain(value))
 
     def write(self, type: str, data: Any, headers: Mapping[str, Any] | None) -> Iterable[tuple[bytes, bytes]]:
         """All pairs of an entry with this data, which fits."""

@@ -95,6 +95,7 @@ def written(codec: AnyCodec, message: Any, value: Any) -> Words:
         except (TypeError, ValueError):
             if type(codec) is JSONCodec:
                 raise
+    value = codec.plain(value) if hasattr(codec, "plain") else value  # (of a typed topic, whose data has classes)
     return wire(PLAIN, TYPE, value, {**headers, "content_type": JSON})
 
 

@@ -21,6 +21,8 @@ from streamio.codec import Pairs, codec_for, decoded
 from streamio.enveloped import EntryMessage
 from streamio.items import encoded, entry, entry_of, entry_with
 from streamio.message import Message, Origin
+from streamio.protocol.replying import read as reply
+from streamio.protocol.replying import written
 from streamio.typed_entries import typed
 
 
@@ -250,8 +252,8 @@ def test_a_missing_field_is_named(kind: Any) -> None:
 
 @each_kind
 def test_a_value_that_cannot_be_written_is_named(kind: Any) -> None:
-    given = {**FIELDS, "customer": object()}
-    with pytest.raises((TypeError, ValueError), match=f"'customer' of {kind.__name__} cannot be written"):
+    given = {**FIELDS, "weight": object()}
+    with pytest.raises((TypeError, ValueError), match=f"'weight' of {kind.__name__} cannot be written"):
         entry(TypedCodec(kind), "order", kind.model_construct(**given) if kind is Model else kind(**given), {}, None)
 
 
@@ -293,6 +295,8 @@ def test_json_is_strict_a_pydantic_model_as_its_config_says_and_flat_values_are_
 
     with pytest.raises(ValueError, match=r"no Order: .*\$\.amount"):
         read(TypedCodec(Order), words(customer="Ada", amount="12"))
+    with pytest.raises(ValueError, match=r"no Order: .*\$\.amount"):
+        read(TypedCodec(Order, Backwards()), entry(Backwards(), "a", {"customer": "Ada", "amount": "12"}, {}, None))
     assert read(TypedCodec(Lax), words(n="12")) == Lax(n=12)
     assert read(TypedCodec(Order, FlatCodec()), entry(FlatCodec(), "a", {"customer": "12", "amount": "12"}, {}, None)) == Order("12", 12)
     assert read(TypedCodec(Lax, FlatCodec()), entry(FlatCodec(), "a", {"n": "12"}, {}, None)) == Lax(n=12)
@@ -334,8 +338,9 @@ def test_an_entry_without_the_field_is_told(words: list[bytes]) -> None:
 
 
 def test_the_field_is_found_wherever_it_stands() -> None:
-    good = b'{"customer":"Ada","amount":1}'
+    good, another = b'{"customer":"Ada","amount":1}', b'{"customer":"Eve","amount":1}'
     for words in (
+        [b"type", b"a", b"body", another, b"data", good],
         [b"data", good],
         [b"data", good, b"type", b"a"],
         [b"header:x", b"data", b"type", b"data", b"data", good],
@@ -507,6 +512,16 @@ def test_either_library_will_do_for_a_dataclass_and_an_absent_one_is_named(hidde
     done = subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT.format(hidden=hidden)], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert len(lines) == len(said) and all(line.startswith(each) for line, each in zip(lines, said)), done.stdout
+
+
+def test_what_a_handler_of_a_typed_topic_returns_can_be_its_reply() -> None:
+    message = Message("1-1", ["type", "a"], Origin("t", None))
+    codec = TypedCodec({"a": Order, "reply": Paid})
+    assert reply(codec, flat(written(codec, message, Paid("Ada", 1)))) == Paid("Ada", 1)
+    for value in (Model(**FIELDS), Struct(**FIELDS), Data(**FIELDS)):
+        told = reply(TypedCodec(MAP), flat(written(TypedCodec(MAP), message, [value, {"deep": value}])))
+        assert told == [told[0], {"deep": told[0]}] and told[0]["price"] == "1.10" and Model(**told[0]) == Model(**FIELDS)
+    assert reply(TypedCodec(Order), flat(written(TypedCodec(Order), message, "done"))) == "done"
 
 
 def test_mappings_of_any_kind_are_data() -> None:
