@@ -13,7 +13,7 @@ from ..errors import PublishStopped, PublishUncertain, SetupError, Unanswered
 from ..ids import ID, split
 from ..keys import side_key
 from ..retention import Retention
-from .asking import MOVES, fine
+from .asking import BROKEN, MOVES, fine
 
 ONCE = 24 * 3600.0  # seconds for which an idempotency key is remembered
 MOST_WORDS = 7900  # of an entry that a script adds: Lua unpacks no more than 8000 (redis-server 7.0.15)
@@ -77,7 +77,10 @@ class Publisher:
         """Write these entries, at most about a megabyte at a time; their ids are appended to `done`."""
         words = yield from self.retaining()
         for part in parted(batch):
-            replies = yield from self.sending(xadds(self.topic, words, part), done)
+            try:
+                replies = yield from self.sending(xadds(self.topic, words, part), done)
+            except BROKEN as error:  # nothing of this part was written
+                raise (PublishStopped(done, len(done)) if done else error) from (error if done else None)
             first = len(done)
             done += [str(reply) for reply in replies if not isinstance(reply, ResponseError)]
             for place, reply in enumerate(replies):

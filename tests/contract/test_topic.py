@@ -216,6 +216,23 @@ async def test_a_lost_reply_to_many_tells_which_are_known_to_be_written(w: World
 
 
 @real_only
+async def test_where_the_server_goes_between_two_batches_the_ids_so_far_are_told(w: World, proxied: tuple[Proxy, Any]) -> None:
+    proxy, topic = proxied
+
+    def items() -> Any:
+        for i in range(700):
+            if i == 600:
+                proxy.close()
+            yield "a", {"i": i}
+
+    with pytest.raises(PublishStopped, match="stopped at item 500") as caught:
+        await w.do(topic.publish_many(items()))
+    assert isinstance(caught.value.__cause__, redis.ConnectionError)
+    assert caught.value.ids == [entry_id for entry_id, _ in entries(w, topic)]
+    assert len(caught.value.ids) == 500
+
+
+@real_only
 async def test_an_idle_connection_that_the_server_closed_is_replaced_without_a_double(w: World) -> None:
     topic = w.topic()
     await w.do(topic.publish("a"))
