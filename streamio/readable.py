@@ -49,6 +49,7 @@ class Readable(Coloured[C]):
                  has failed: it is tried again by the retry policy, in the end put aside, and the file goes on with the next
         """
         from .line_readers import BytesReader, Feed, TextReader
+        from .several import SeveralTopics
 
         if self._is_asyncio:
             raise TypeError(
@@ -61,6 +62,8 @@ class Readable(Coloured[C]):
             raise ValueError("binary mode takes no errors argument")
         if self._hand.settings.ack == "manual":
             raise ValueError("a file acknowledges what was read from it: open() needs a member with ack='auto' or 'none', not 'manual'")
+        if isinstance(self, SeveralTopics):
+            raise TypeError("a file reads one group, and this member has a list of them: make a member for each, or write `for message in member`")
         self._need_open()
         feed = Feed(self, None if timeout is None else seconds(timeout, "timeout"))
         return BytesReader(feed) if mode == "rb" else TextReader(feed, errors or "backslashreplace")

@@ -332,6 +332,8 @@ async def test_bad_options_are_refused_before_anything_is_read(w: World) -> None
         w.member().open("rb", errors="strict")
     with pytest.raises(ValueError, match="'manual'"):
         w.member(ack="manual").open()
+    with pytest.raises(TypeError, match="a file reads one group"):
+        w.member([w.group()]).open()
     member = w.member()
     assert (member.closed, member.readable(), member.writable()) == (False, True, False)
     member.close()

@@ -42,6 +42,18 @@ async def test_the_event_ends_listening_while_a_read_waits(w: World) -> None:
     await w.until(lambda: not helpers(), 2)
 
 
+async def test_the_event_ends_a_member_of_several_topics(w: World) -> None:
+    member, event = w.member([w.group(w.topic("a")), w.group(w.topic("b"))]), event_of(w)
+    seen: list[Any] = []
+    member.on("*", seen.append)
+    await w.do(member.group.topic.publish("x"))
+    future = w.start(lambda: member.connect_and_listen(until=event))
+    await w.until(lambda: seen)
+    event.set()
+    await asyncio.wait_for(future, 5)
+    await w.until(lambda: not helpers(), 2)
+
+
 async def test_what_runs_is_finished_and_acknowledged(w: World) -> None:
     gate, event = Gate(w), event_of(w)
     member = listener(w, gate.handler)
