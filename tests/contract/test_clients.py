@@ -108,16 +108,18 @@ async def untouched(w: World, client: Any) -> AsyncIterator[Any]:
 
 
 async def small_job(w: World, client: Any, name: str | None = None) -> None:
-    """40 entries for two members that listen, 10 for a loop: each is handled once, and nothing stays pending."""
+    """40 entries and a delayed one for two members that listen, 10 for a loop: each is handled once, and nothing stays pending."""
     topic: Any = Topic(name or w.key(), client)
     group = ConsumerGroupTopic(topic, "group")
     seen: list[str] = []
     group.on("*", lambda message: seen.append(message.id))
     ids = await w.do(topic.publish_many([("x", {"i": i, "ü": "é"}) for i in range(20)]))
+    assert (await w.do(topic.publish("x", delay=0.02))).startswith("delayed-")
     first, second, third = (w.member(group, f"m{i}") for i in range(3))
     async with w.listening(first, second):
         ids += [await w.do(topic.publish("x", i=i)) for i in range(20)]
-        await w.until(lambda: len(seen) == 40)
+        await w.until(lambda: len(seen) == 41)
+    ids += set(seen).difference(ids)
     ids += await w.do(topic.publish_many([("x", {"i": i}) for i in range(10)]))
     loop = w.loop(third)
     seen += [(await w.next(loop)).id for _ in range(10)]

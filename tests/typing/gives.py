@@ -25,6 +25,7 @@ from streamio import (
     DeadLetter,
     DeadLetters,
     DeadLettersInfo,
+    DelayedInfo,
     Entries,
     EntryCodec,
     Envelope,
@@ -86,6 +87,11 @@ def groups_and_members_have_their_topics_colour(blocking: Topic[Blocking], async
 def a_blocking_topic(topic: Topic[Blocking]) -> None:
     assert_type(topic.publish("a", {"b": 1}, headers={"c": "d"}, e=2), str)
     assert_type(topic.publish("a", idempotency_key="k"), str)
+    assert_type(topic.publish("a", {"b": 1}, delay=timedelta(1), e=2), str)
+    assert_type(topic.publish("a", at=datetime.now()), str)
+    assert_type(topic.cancel_delayed("delayed-1"), bool)
+    assert_type(topic.delayed(), DelayedInfo)
+    assert_type(topic.delayed().next_due, datetime | None)
     assert_type(topic.publish_many([("a", {}), {"type": "b"}]), list[str])
     assert_type(topic.replay(count=3), Entries[Blocking, Message])
     assert_type(topic.tail(), Entries[Blocking, Message])
@@ -107,6 +113,10 @@ async def an_asyncio_topic(topic: Topic[Asyncio]) -> None:
     await assert_type(topic.publish("a"), Coroutine[Any, Any, str])
     assert_type(await topic.publish("a", {"b": 1}, headers={"c": "d"}, e=2), str)
     assert_type(await topic.publish("a", idempotency_key="k"), str)
+    assert_type(await topic.publish("a", {"b": 1}, delay=0.5), str)
+    assert_type(await topic.publish("a", at=datetime.now()), str)
+    assert_type(await topic.cancel_delayed("delayed-1"), bool)
+    assert_type(await topic.delayed(), DelayedInfo)
     assert_type(await topic.publish_many([("a", {}), {"type": "b"}]), list[str])
     assert_type(topic.replay(count=3), Entries[Asyncio, Message])
     assert_type(topic.tail(), Entries[Asyncio, Message])

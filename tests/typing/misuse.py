@@ -146,6 +146,9 @@ def arguments_of_the_wrong_type(topic: Topic[Blocking], group: ConsumerGroupTopi
     topic.publish(1)  # error
     topic.publish("a", headers=["b"])  # error
     topic.publish("a", idempotency_key=5)  # error
+    topic.publish("a", delay="5")  # error
+    topic.publish("a", at=5)  # error
+    topic.cancel_delayed(5)  # error
     topic.publish_many(3)  # error
     topic.publish_many(["a"])  # error
     topic.replay(count="3")  # error
