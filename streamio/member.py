@@ -13,6 +13,7 @@ from .emitting import Plain
 from .forking import closed_in_children
 from .group import ConsumerGroupTopic
 from .grouping import Grouping, Groups
+from .guarding import Guarding
 from .ids import Duration, seconds
 from .loop import AsyncioLoop, BlockingLoop
 from .message import ENDED, Message
@@ -28,7 +29,7 @@ from .signals import stop_on
 from .topic import Topic
 
 
-class ConsumerGroupMember(Readable[C], Piping[C], Grouping[C, D]):
+class ConsumerGroupMember(Readable[C], Piping[C], Guarding[C], Grouping[C, D]):
     """One member of a consumer group.
 
     topic            the group, a `ConsumerGroupTopic`; several of one colour as a list, or as a mapping {group: priority} (`add_group`)

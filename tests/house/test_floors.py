@@ -8,11 +8,11 @@ from .source import Import, Module, modules
 
 FLOORS: list[set[str]] = [
     {"errors", "effects", "ids", "keys", "retry", "retention", "reports"},
-    {"scripts", "trimming", "delays", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries"},
+    {"scripts", "trimming", "delays", "guards", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries"},
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
-    {"message", "enveloped", "cloudevents", "streamerson", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items", "flow", "sinks", "pipes", "requests", "line_readers", "line_writers", "readable", "writable", "topic", "group", "membership", "grouping", "member", "parts", "several"},
+    {"message", "enveloped", "cloudevents", "streamerson", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items", "flow", "sinks", "pipes", "guarding", "requests", "line_readers", "line_writers", "readable", "writable", "topic", "group", "membership", "grouping", "member", "parts", "several"},
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3
