@@ -68,9 +68,9 @@ class SeveralTopics(ConsumerGroupMember[C]):
         """Read this group, too, from now on; where the member is at work, it is ready to when this returns."""
         self._need_open()
         share = self._share(group, priority)
-        if self._hand.state not in ("new", "stopped"):
+        if self._user or self._hand.state not in ("new", "stopped"):
             yield from share._join()
-            share._hand.state = self._hand.state
+            share._hand.state = "listening" if self._user else "ready"
         self._compose(share)
 
     @operation
@@ -117,6 +117,7 @@ class SeveralTopics(ConsumerGroupMember[C]):
             choir = Choir(share.place, driver.run_on)
             score.choirs = [*score.choirs, choir]
         part.choir, choir.parts = choir, [*choir.parts, part]
+        share._hand.joint = choir.line
         choir.line.patience = max(choir.line.patience or 0.0, share._hand.reading.patience or 0.0)
         score.detach = self._let_leave
         self._runner.add(part, share._runner)

@@ -64,7 +64,8 @@ class ThreadKeeper:
         hand, driver = self.hand, self.driver
         if hand.abandoned and not hand.held:
             driver.run_on(hand.reading, leaving(hand))
-            driver.drop(hand.reading)
+            for line in hand.lines():
+                driver.drop(line)
             hand.finished = True
             return None
         if is_left(hand) or is_hoarding(hand, time.monotonic()):
@@ -158,8 +159,8 @@ class TimerKeeper:
         hand, driver = self.hand, self.driver
         if hand.abandoned and not hand.held:
             await driver.run_on(hand.reading, leaving(hand))
-            await driver.drop(hand.reading)
-            await driver.drop(hand.side)
+            for line in (*hand.lines(), hand.side):
+                await driver.drop(line)
             hand.finished = True
             return None
         if is_left(hand) or is_hoarding(hand, time.monotonic()):

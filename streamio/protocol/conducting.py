@@ -17,13 +17,15 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..effects import NOW, Do, Drop, Exchange, Line, Rest
+from ..errors import GroupFull
 from .announcing import looks_along
 from .asking import BROKEN
 from .gathering import due_at, hurried
 from .hand import NEVER, Hand
 from .limiting import is_anything_running
 from .owing import collecting, writing
-from .reading import fetching, is_dry, measuring, next_message, turning
+from .places import seating
+from .reading import emptying, fetching, is_dry, measuring, next_message, turning
 from .together import guarding, reading_on, reading_together, room_for, troubled, waiting_together
 
 TURN = 0.01  # seconds for which a part may go on before the others are looked at
@@ -207,6 +209,9 @@ def searching(score: Score, until: float | None) -> Exchange[Any]:
         for hand in score.hands:
             hand.alone = False
         limiting(score)
+        for part in score.parts:
+            if part.hand.displaced and now >= part.seat_at and not (part.choir.busy or part.leaves or part.is_broken):
+                yield part.on(guarding(part.hand, reseating(part)))
         message = yield from attending(score, now)
         if message is not None:
             return message
@@ -248,6 +253,18 @@ def asked(score: Score, part: Part) -> Exchange[Any]:
             yield from settling([other for other in score.parts if other is not part])
         score.served(part)
     return message
+
+
+def reseating(part: Part) -> Exchange[None]:
+    """Try for a place in the part's group; where there is none it waits for one beside the others, or, if it is no standby, ends the member."""
+    hand, s = part.hand, part.hand.settings
+    now: float = yield NOW
+    part.seat_at = now + min(s.block, s.lease / 3)
+    yield from emptying(hand)
+    if (yield from seating(hand, hand.reading)):
+        hand.halt(displaced=False)
+    elif not s.standby:
+        raise GroupFull(s.topic, s.group, s.max or 0)
 
 
 def limiting(score: Score) -> bool:
@@ -311,6 +328,7 @@ def waiting(choir: Choir, until: float | None, now: float) -> Exchange[None]:
     """Mend what is broken; else wait for news of all parts that may be read."""
     broken = [part for part in choir.parts if part.is_broken]
     for part in broken:
+        part.seat_at = now + part.hand.settings.lease  # the server may have forgotten who had a place
         yield part.on(guarding(part.hand, mending(part.hand)))
     if not broken:
         yield from singing(choir, [part for part in choir.parts if part.reads and not part.leaves], now, until, True)

@@ -55,6 +55,7 @@ class Hand:
         self.state, self.error = "new", ""
         self.server: str | None = None  # its version, as it told it
         self.handled = self.failures = self.claims = self.settled = 0
+        self.joint: Line | None = None  # on which the member waits for news of several topics at once
         self.shares = False  # whether it is one of several of a member
         self.others: Sequence[Hand] = ()  # those of the member's other topics
         self.stopping = self.paused = self.displaced = self.halted = False
@@ -247,6 +248,10 @@ class Hand:
     def in_hand(self) -> int:
         """How many entries wait or run here."""
         return sum(map(len, self.queues())) + sum(1 for _ in self.started())
+
+    def lines(self) -> Sequence[Line]:
+        """The lines on which entries come."""
+        return (self.reading,) if self.joint is None else (self.reading, self.joint)
 
     def company(self) -> Sequence[Hand]:
         """The hands of the member: one for each of its topics."""
