@@ -50,9 +50,10 @@ class Feed(Loop):
         hand.patience = float("inf") if until is None else until
         try:
             self.member._enter(self)
-            if until is not None and hand.settings.ack != "none":
+            message = self.fetched(until)
+            if message is None and until is not None and hand.settings.ack != "none":
                 hand.poll_at = 0.0  # what waits for another try is there, too
-            message = self.driver.run_on(hand.reading, next_message(hand, until))
+                message = self.fetched(until)
         finally:
             hand.patience = float("inf")
         if message is not None:
@@ -62,19 +63,26 @@ class Feed(Loop):
             self.member._exit(self)
         return None
 
+    def fetched(self, until: float | None) -> Any:
+        """The next message, None where none came until then."""
+        return self.driver.run_on(self.hand.reading, next_message(self.hand, until))
+
     def keep(self) -> None:
         """The message at hand is through with the next call only, and has all the time until then."""
         message, self.message, self.hand.current = self.message, None, None
         if self.limit is not None:
             left(self.hand, self.limit)
             self.limit = None
-        if message is not None:
-            self.kept.append(message if self.hand.settings.ack == "none" else guarded(message))
+        if message is not None and self.hand.settings.ack == "none":
+            succeeded(self.hand, message)
+        elif message is not None:
+            self.hand.handled += 1  # so that it is seen how fast they are taken
+            self.kept.append(guarded(message))
 
     def through(self) -> None:
         """What was kept is through."""
         for message in self.kept:
-            succeeded(self.hand, message)
+            self.hand.ack(message)
         self.kept.clear()
 
     def finish(self, done: bool) -> None:
@@ -283,6 +291,9 @@ class BytesReader(Reader, io.BufferedIOBase):
 def content(message: Message) -> str | bytes:
     """The message's text: its data where that is one, else the field that holds it on the wire, else the JSON text of all its fields."""
     data = message.data
+    if message._hand.is_flat and "data" in data:
+        found: str | bytes = data["data"]
+        return found
     if isinstance(data, (str, bytes)):
         return data
     fields = dict(payload_of(message.fields))
