@@ -45,6 +45,8 @@ class SeveralTopics(ConsumerGroupMember[C]):
         self._runner.waits = set()
         self._score = Score(self._hand, self._runner.aside)
         self._runner.compose(self._score)
+        whole = proxy(self)  # no cycle: a member that is dropped goes at once
+        self._score.detach = lambda part: whole._let_leave(part)
         self._shares: tuple[Share[C], ...] = ()
         for group, priority in groups:
             self._compose(self._share(group, priority))
@@ -119,7 +121,6 @@ class SeveralTopics(ConsumerGroupMember[C]):
         part.choir, choir.parts = choir, [*choir.parts, part]
         share._hand.joint = choir.line
         choir.line.patience = max(choir.line.patience or 0.0, share._hand.reading.patience or 0.0)
-        score.detach = self._let_leave
         self._runner.add(part, share._runner)
         self._shares, score.parts = (*self._shares, share), [*score.parts, part]
         share.group._members.add(self)
