@@ -134,7 +134,7 @@ def is_struct(kind: Any) -> bool:
 
 def is_model(kind: Any) -> bool:
     """Whether this is a model or dataclass of pydantic's."""
-    return isinstance(kind, type) and hasattr(kind, "__pydantic_complete__")
+    return isinstance(kind, type) and hasattr(kind, "__pydantic_validator__")
 
 
 def has_fields(kind: Any) -> bool:
