@@ -13,8 +13,8 @@ from .forking import closed_in_children
 from .group import ConsumerGroupTopic
 from .keys import slot
 from .membership import Membership, prefetch_of
-from .protocol.conducting import Part
 from .protocol.joining import leaving
+from .protocol.score import Part
 from .protocol.together import Shared
 
 

@@ -9,9 +9,10 @@ from contextvars import copy_context
 from typing import Any
 
 from ..effects import Exchange
-from ..protocol.conducting import TURN, Choir, Part, Score, conducting
+from ..protocol.conducting import conducting
 from ..protocol.hand import SOON
 from ..protocol.reading import refilling
+from ..protocol.score import TURN, Choir, Part, Score
 from .source import Source
 from .tasks import Tasks
 from .threads import Pool, in_thread

@@ -24,7 +24,7 @@ from .reading import arrived, patience, reading, reading_ahead
 from .recovering import is_final
 
 if TYPE_CHECKING:
-    from .conducting import Choir, Part
+    from .score import Choir, Part
 
 
 class Shared(Prefetch):
