@@ -12,6 +12,7 @@ from .colour import C, Coloured, operation
 from .effects import Exchange
 from .ids import Duration, seconds
 from .items import entry
+from .keys import slot
 from .protocol.publishing import Publisher
 from .protocol.replying import read
 from .protocol.requesting import Desk
@@ -25,40 +26,54 @@ class Requesting(Coloured[C]):
     name: str
     codec: AnyCodec
     _publisher: Publisher
-    _desk: tuple[Any, Desk] | None = None  # with the event loop that it is for
+    _driver: Any
+    _desks: dict[str | None, tuple[Any, Desk]]  # by the stream of the replies (None: their own), with the event loop that each is for
 
     @operation
     def request(
-        self, /, type: str, data: Any = None, *, timeout: Duration = 3, headers: Mapping[str, Any] | None = None, **fields: Any
-    ) -> Exchange[Any]:
+        self, /, type: str, data: Any = None, *,
+        timeout: Duration = 3, headers: Mapping[str, Any] | None = None, reply_to: Requesting[Any] | None = None, **fields: Any,
+    ) -> Exchange[Any]:  # fmt: skip
         """Add an entry and wait for the reply of whoever handles it; the reply's data.
 
         A handler's return value is the reply, None too, written in one step with its acknowledgement. With the default codec a mapping of plain
         values comes back as any data does (values as str), everything else as it was (JSON). Any number of requests may wait at once. Where no
         reply comes within `timeout` seconds, `RequestTimeout` (a `TimeoutError`): the entry is in the stream all the same, and a later reply is
         dropped. Where the write is in doubt, `PublishUncertain`.
+
+        reply_to    a topic on the same server to await the reply on, instead of a stream that the topic makes for itself: for those who answer
+                    at a place of their own. It is read from its end; other entries in it do not matter
         """
         self._check_open()
         wait = seconds(timeout, "timeout")
         for name in RESERVED:
             if name in (headers or {}):
                 raise ValueError(f"header {name!r} is what request() itself writes")
-        desk = self._own_desk()
+        desk = self._desk_at(reply_to)
         request = desk.expect()
         try:
             request.words = entry(self.codec, type, data, fields, {**(headers or {}), **desk.headers(request)})
         except BaseException:
             del desk.waiting[request.id]
             raise
-        return read(self.codec, (yield from desk.requesting(request, wait)))
+        return read(desk.codec, (yield from desk.requesting(request, wait)))
 
-    def _own_desk(self) -> Desk:
-        """The requests of this process and event loop."""
-        loop = asyncio.get_running_loop() if self._is_asyncio else None
-        if self._desk is None or self._desk[0] is not loop:
-            bell: Any = type(self._driver.wake)
-            self._desk = loop, Desk(self._publisher, self.codec, secrets.token_hex(8), bell, self._alone)
-        return self._desk[1]
+    def _desk_at(self, reply_to: Requesting[Any] | None) -> Desk:
+        """The requests of this process and event loop whose replies come there."""
+        loop, shared = asyncio.get_running_loop() if self._is_asyncio else None, None if reply_to is None else reply_to.name
+        if reply_to is not None and (problem := self._is_apart(reply_to)):
+            raise ValueError(f"reply_to {reply_to.name!r} must be {problem} as {self.name!r}")
+        known = self._desks.get(shared)
+        if known is None or known[0] is not loop:
+            codec, bell = self.codec if reply_to is None else reply_to.codec, type(self._driver.wake)
+            known = self._desks[shared] = loop, Desk(self._publisher, codec, secrets.token_hex(8), bell, self._alone, shared)
+        return known[1]
+
+    def _is_apart(self, other: Requesting[Any]) -> str:
+        """What the two topics would have to share; empty where one write can go to both."""
+        if not self._driver.source.shares_server(other._driver.source):
+            return "on the same server"
+        return "in the same slot of the cluster" if self._driver.source.cluster and slot(self.name) != slot(other.name) else ""
 
     def _alone(self, exchange: Exchange[None]) -> Any:
         """Perform it; in asyncio as a task of its own, which goes on where the caller is cancelled."""

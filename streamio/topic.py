@@ -93,6 +93,7 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         self.name = checked(name, "topic name")
         self.codec = checked_codec(codec) if type is None else typed(type, codec)
         self._message = classes_for(self.codec)[0]
+        self._desks = {}
         self._publisher = Publisher(name, Retention.of(maxlen, max_age))
         self._owned = client_from(client, False) if client is None or isinstance(client, str) else None
         source = Source(self._owned or client)
@@ -284,7 +285,7 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         if self._driver.asyncio:
             kept(dict(self._driver.pool))
         self._driver.pool.clear()
-        self._desk = None
+        self._desks.clear()
 
 
 def checked_count(count: int | None) -> None:

@@ -1,7 +1,7 @@
 """Requests: an entry that says where its reply is to go, and the wait for it.
 
-1. A topic has one stream for all its replies, a side key of its own. Whoever waits has a `Request` among `waiting`, from before it is sent: no reply
-   is too early. One that is too late is nobody's, and dropped.
+1. A topic has one stream for all its replies, a side key of its own, or one that others write to, too, which is read from its end and never trimmed.
+   Whoever waits has a `Request` among `waiting`, from before it is sent: no reply is too early. One that is too late is nobody's, and dropped.
 2. One of those that wait reads the stream, for all; when its own reply has come it lets another one read. No thread or task of its own is needed.
 3. A request that nobody else stands beside is sent and waited for in one write. Others are sent together, by one of them.
 4. Reading takes nothing away: where a read breaks, or is cancelled, the next one begins at the same place.
@@ -21,10 +21,12 @@ from ..codec import REPLY_TO, AnyCodec, headers_in
 from ..commands import xread
 from ..effects import NOW, Call, Do, Exchange, Redirect, Words
 from ..errors import PublishUncertain, RequestTimeout, StreamioError, Unanswered
+from ..ids import NEW
 from ..keys import side_key
 from .asking import BROKEN, fine
 from .publishing import BATCH, Publisher, is_refusal
 from .recovering import backoff
+from .replaying import Tail
 
 BLOCK = 2.0  # seconds one read may last
 PAGE = 1000  # replies in one read
@@ -43,22 +45,25 @@ class Request:
 
 
 class Desk:
-    """A topic's requests. `alone` performs an exchange that goes on where the caller of this one is cancelled."""
+    """A topic's requests whose replies come on the stream `shared` (None: one of its own), as `codec` reads them. `alone` performs an exchange that
+    goes on where the caller of this one is cancelled."""
 
     def __init__(
-        self, publisher: Publisher, codec: AnyCodec, token: str, make_bell: Callable[[], Any], alone: Callable[[Exchange[None]], Any]
-    ) -> None:
+        self, publisher: Publisher, codec: AnyCodec, token: str, make_bell: Callable[[], Any], alone: Callable[[Exchange[None]], Any],
+        shared: str | None = None,
+    ) -> None:  # fmt: skip
         self.publisher, self.codec, self.make_bell, self.alone = publisher, codec, make_bell, alone
-        self.key = side_key(publisher.topic, "replies", token)
+        self.key = side_key(publisher.topic, "replies", token) if shared is None else shared
+        self.is_own, self.prefix = shared is None, "" if shared is None else f"{token}-"
         self.waiting: dict[str, Request] = {}
         self.outbox: deque[Request] = deque()
         self.reader, self.sender = deque([None]), deque([None])  # whoever has the token reads, or sends
         self.numbers = count(1)
-        self.last, self.read, self.faults = "0-0", 0, 0
+        self.last, self.read, self.faults = "0-0" if self.is_own else "", 0, 0
 
     def expect(self) -> Request:
         """A new request; its reply may come from now on."""
-        request = Request(str(next(self.numbers)), self.make_bell())
+        request = Request(f"{self.prefix}{next(self.numbers)}", self.make_bell())
         self.waiting[request.id] = request
         return request
 
@@ -71,6 +76,8 @@ class Desk:
         began: float = yield NOW
         end, fault = began + timeout, None
         try:
+            if not self.last:
+                yield from self.beginning()
             self.outbox.append(request)
             while request.flat is None:
                 left = end - (yield NOW)
@@ -86,6 +93,11 @@ class Desk:
             if request in self.outbox:
                 self.outbox.remove(request)
             self.wake()
+
+    def beginning(self) -> Exchange[None]:
+        """Read a stream that is not our own from its end: what comes from now on."""
+        after = yield from Tail(self.key, NEW, nothing).beginning()
+        self.last = self.last or after
 
     def turning(self, request: Request, left: float) -> Exchange[None]:
         """One turn: send, read for all, or wait for whoever does."""
@@ -191,7 +203,7 @@ class Desk:
     def read_words(self, left: float) -> list[Words]:
         """The commands that read. What was read is deleted now and then."""
         trims: list[Words] = []
-        if self.read >= KEPT:
+        if self.is_own and self.read >= KEPT:
             self.read, trims = 0, [("XTRIM", self.key, "MINID", self.last)]
         return [*trims, xread(self.key, self.last, PAGE, max(0.001, min(left, BLOCK))).words]
 
@@ -239,3 +251,7 @@ def ring(request: Request | None) -> None:
     """Wake it, where there is one."""
     if request is not None:
         request.bell.ring()
+
+
+def nothing(*entry: Any) -> None:
+    """No message is made."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from streamio import FlatCodec, JSONCodec, RetryPolicy, StreamersonCodec, StreamersonTopic
+from streamio import FlatCodec, JSONCodec, RetryPolicy, StreamersonCodec, StreamersonTopic, Topic, from_url
 
 from ..world import World
 from .foreign import add, standing
@@ -418,3 +418,28 @@ async def test_a_request_over_this_wire_is_answered(w: World) -> None:
     ((message_id, type, destination, *_),) = standing(w, group.topic.name)
     ((replied, resp, *_),) = standing(w, destination.decode())
     assert (type, resp, replied) == (b"join", b"resp", message_id)
+
+
+@pytest.mark.asyncio
+async def test_a_request_is_answered_by_a_process_that_replies_at_its_own_place(w: World) -> None:
+    keys, client = StreamersonTopic(w.name), w.client()
+    codec = StreamersonCodec(source_id="py-1")
+    incoming, outgoing = Topic(keys.incoming, client, codec=codec), Topic(keys.outgoing, client, codec=codec)
+    w.things += [incoming, outgoing]
+    add(w, outgoing, *REQUEST)  # what stood there before is nobody's
+    for n in range(2):
+        awaited = w.start(lambda n=n: incoming.request("join", {"n": n}, reply_to=outgoing))
+        (words,) = await w.until(lambda n=n: standing(w, incoming.name)[n:])
+        assert words[1:6] == [b"join", outgoing.name.encode(), b"nil", b"json", b"py-1"]
+        add(w, outgoing, b"m-9", b"resp", b"", b"nil", b"json", b"another", b"UnoccupiedField", b"{}")
+        add(w, outgoing, words[0], b"resp", b"", b"nil", b"json", words[5], b"UnoccupiedField", b'{"you":%s}' % words[7])
+        assert await awaited == {"you": {"n": n}}
+    assert len(standing(w, outgoing.name)) == 5  # and nothing is trimmed there
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_awaits_its_reply_on_another_server_is_refused(w: World) -> None:
+    elsewhere = Topic("x", from_url(f"memory://{w.name}-elsewhere", asyncio=w.asyncio))  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="on the same server"):
+        await w.do(w.topic().request("a", reply_to=elsewhere))
+    await w.do(elsewhere.close())
