@@ -12,7 +12,11 @@ FLOORS: list[set[str]] = [
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
-    {"message", "enveloped", "cloudevents", "streamerson", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items", "flow", "sinks", "pipes", "guarding", "requests", "line_readers", "line_writers", "readable", "writable", "topic", "group", "membership", "grouping", "member", "parts", "composing", "turns", "several"},
+    {
+        "message", "enveloped", "cloudevents", "streamerson", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items",
+        "flow", "sinks", "pipes", "guarding", "requests", "line_readers", "line_writers", "readable", "writable", "topic", "group",
+        "membership", "grouping", "member", "parts", "composing", "turns", "several",
+    },  # fmt: skip
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3
