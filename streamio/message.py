@@ -13,6 +13,7 @@ from .ids import Duration, published_at, seconds
 from .protocol.holding import Guard
 from .protocol.limiting import Limit
 from .protocol.outcomes import nacked
+from .protocol.replying import reply as answer
 from .reports import Event
 
 if TYPE_CHECKING:
@@ -161,6 +162,19 @@ class Message(Generic[D]):
             if was_first:
                 self._denied = None
             return was_first
+
+        return self._settles(note)
+
+    def reply(self, value: Any) -> bool:
+        """Acknowledge and answer in one step: whoever asked (`topic.request`, a header `reply_to`), else the member's `reply_to`. False where the
+        message was settled before; a ValueError where nobody waits for an answer. For loops and for what is settled by hand: what a handler returns
+        is the reply anyway.
+        """
+
+        def note(hand: Hand) -> bool:
+            if hand.reply_to is None and self.headers.get("reply_to") is None:
+                raise ValueError(f"message {self.id} asks for no reply, and its member has no reply_to")
+            return self._is_open() and hand.give(self, answer(hand, self, value, time.time()))
 
         return self._settles(note)
 

@@ -387,3 +387,23 @@ async def test_a_message_kept_beyond_its_members_end_cannot_be_settled(w: World,
     await w.do(member.close())
     assert getattr(message, settle)() is False
     assert len(w.pending(member.group)) == 1
+
+
+async def test_a_reply_acknowledges_and_answers_in_one_step(w: World) -> None:
+    group = w.group()
+    for ack in ("auto", "manual"):
+        member = w.member(group, ack=ack)
+        answer = w.start(lambda: group.topic.request("sum", a=1, b=2, timeout=8))
+        (message,) = await w.do(member.read())
+        assert message.reply(3) and not message.reply(4) and not message.ack()
+        assert await answer == 3
+        assert w.pending(group) == []
+
+
+async def test_a_reply_that_nobody_waits_for_is_refused_and_the_message_stays_open(w: World) -> None:
+    group = w.group()
+    await w.do(group.topic.publish("a"))
+    (message,) = await w.do(w.member(group).read())
+    with pytest.raises(ValueError, match="asks for no reply"):
+        message.reply(1)
+    assert message.ack()
