@@ -84,7 +84,7 @@ def checked(hand: Hand, key: Any) -> str:
     return key
 
 
-def written(codec: AnyCodec, message: Any, value: Any) -> Words:
+def written(codec: Any, message: Any, value: Any) -> Words:
     """The fields of the reply to this message."""
     if hasattr(codec, "reply"):  # it has its own form for them
         return [word for pair in codec.reply(message, value) for word in pair]
