@@ -172,15 +172,19 @@ class SeveralTopics(Composed[C]):
         if self._hand.state not in ("new", "stopped") or self._hand.stopping:
             return
         done: list[Share[C]] = []
+        self._score.active = True  # what is removed meanwhile goes later
         try:
             for share in self._shares:
-                yield from share._join()
-                done.append(share)
+                if not share.part.leaves:
+                    yield from share._join()
+                    done.append(share)
         except BaseException:
             for share in done:
                 yield from share.leave()
                 share.gone.clear()
             raise
+        finally:
+            self._score.active = False
         self._hand.state = "ready"
 
     def _part(self) -> Exchange[None]:

@@ -48,6 +48,22 @@ from streamio import (
 )
 
 
+async def several_groups_make_one_member(
+    one: ConsumerGroupTopic[Blocking], two: ConsumerGroupTopic[Blocking], first: ConsumerGroupTopic[Asyncio], second: ConsumerGroupTopic[Asyncio]
+) -> None:
+    assert_type(ConsumerGroupMember([one, two], "me"), ConsumerGroupMember[Blocking])
+    assert_type(ConsumerGroupMember((one, two)), ConsumerGroupMember[Blocking])
+    assert_type(ConsumerGroupMember({one: 1, two: 0}, concurrency=4), ConsumerGroupMember[Blocking])
+    member, other = ConsumerGroupMember([first, second]), ConsumerGroupMember([one, two])
+    assert_type(member, ConsumerGroupMember[Asyncio])
+    assert_type(other.add_group(one, priority=2), None)
+    assert_type(other.remove_group(one), None)
+    assert_type(other.groups, tuple[ConsumerGroupTopic[Blocking], ...])
+    assert_type(await member.add_group(first), None)
+    assert_type(await member.remove_group(first), None)
+    assert_type(other.info().parts, tuple[MemberInfo, ...])
+
+
 def the_client_decides_the_colour(sentinel: Sentinel) -> None:
     assert_type(Topic("t", redis.Redis()), Topic[Blocking])
     assert_type(Topic("t", redis.Redis(decode_responses=True)), Topic[Blocking])

@@ -266,3 +266,10 @@ def a_codec_of_whole_entries_that_is_none() -> None:
     StreamersonTopic("game", shard=7)  # error
     CloudEventsCodec()  # error
     CloudEventsCodec("/orders", plain=StreamersonCodec())  # error
+
+
+def groups_of_two_colours(one: ConsumerGroupTopic[Blocking], other: ConsumerGroupTopic[Asyncio], member: ConsumerGroupMember[Blocking]) -> None:
+    ConsumerGroupMember([one, one.topic])  # error
+    ConsumerGroupMember({one: "high"})  # error
+    member.add_group("orders")  # error
+    member.add_group(one, priority="high")  # error
