@@ -95,8 +95,8 @@ def written(codec: Any, message: Any, value: Any) -> Words:
         except (TypeError, ValueError):
             if type(codec) is JSONCodec:
                 raise
-    value = codec.plain(value) if hasattr(codec, "plain") else value  # (of a typed topic, whose data has classes)
-    return wire(PLAIN, TYPE, value, {**headers, "content_type": JSON})
+    plain: Any = getattr(codec, "plain", lambda value: value)  # (of a typed topic, whose data has classes)
+    return wire(PLAIN, TYPE, plain(value), {**headers, "content_type": JSON})
 
 
 def read(codec: AnyCodec, flat: list[str]) -> Any:
