@@ -14,6 +14,7 @@
    has grown.
 9. No entry waits while none is through for longer than lease + claim interval + 5 s; what a killed member had is through within lease + claim
    interval where nothing else disturbs.
+10. Where members are pipes, the two outputs of every entry stand in their stream, once each; none of an entry that is a dead letter, or unknown.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .evidence import Evidence, Ran
+from .pipes import PARTS
 from .records import WAITING, Fault, Life, Run
 
 SWEPT: float | None = 3.0  # after how many leases the record of a killed member must be gone; None: it may stay
@@ -226,6 +228,25 @@ def stuck(evidence: Evidence) -> Iterator[str]:
             yield f"an entry of {kill.life.name} ({kill.life.style}) was through {seconds:.1f} s after it was killed"
 
 
+# -- 10: what pipes put out -----------------------------------------------------------------------------------------------------------------
+
+
+def misput(evidence: Evidence) -> Iterator[str]:
+    """Rule 10."""
+    run, found = evidence.run, Counter(evidence.run.outputs)
+    if run.outputs is None:
+        return
+    wanted = {(entry, part) for entry in run.stream.keys() - run.dead.keys() for part in PARTS}
+    for entry, part in sorted(wanted - found.keys()):
+        yield f"output {part} of entry {entry} was never written"
+    for (entry, part), times in found.items():
+        if (entry, part) not in wanted:
+            yield f"output {part} of entry {entry} was written, and that is {'a dead letter' if entry in run.dead else 'none of the stream'}"
+        elif times > 1:
+            lives = ", ".join(f"{ran.life.name} ({ran.life.style})" for ran in evidence.runs.get(entry, ()))
+            yield f"output {part} of entry {entry} was written {times} times; it ran at {lives}"
+
+
 RULES: dict[int, Callable[[Evidence], Iterator[str]]] = {
     1: unpublished,
     2: lost,
@@ -235,4 +256,5 @@ RULES: dict[int, Callable[[Evidence], Iterator[str]]] = {
     6: disorderly,
     8: left_at_end,
     9: stuck,
+    10: misput,
 }

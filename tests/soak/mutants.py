@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from streamio import commands
+from streamio import commands, outputs
 from streamio.effects import Exchange, Now
 from streamio.protocol import asking, owing, settling
+from streamio.scripts import Script
 
 
 def replaced(name: str, make: Callable[[Any], Any]) -> None:
@@ -109,6 +110,18 @@ def no_verifying() -> None:
     replaced("verifying", make)
 
 
+def write_first() -> None:
+    """Write what a pipe puts out before the acknowledgement, and not in one step with it."""
+    replaced("is_near", lambda original: lambda topic, source: False)
+
+
+def no_owner() -> None:
+    """Write what an entry puts out without asking whose the entry is now."""
+    asks = "local function standing(id)\n"
+    assert asks in outputs.OUTPUT.body
+    outputs.OUTPUT = Script(outputs.OUTPUT.body.replace(asks, f"{asks}  if id then return 1 end\n"))
+
+
 @dataclass(frozen=True)
 class Mutant:
     """How to make it, and under which profile it must be caught (the short one, for a test: `quick`)."""
@@ -125,4 +138,6 @@ MUTANTS = {
     "no-own": Mutant(no_own, "same-name", "same-name"),
     "no-renewal": Mutant(no_renewal, "slow", "short-slow"),
     "no-verifying": Mutant(no_verifying, "freeze", "freeze"),
+    "write-first": Mutant(write_first, "pipe", "short-pipe"),
+    "no-owner": Mutant(no_owner, "pipe", "short-pipe"),
 }

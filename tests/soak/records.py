@@ -122,6 +122,7 @@ class Run:
     claim_interval: float = 1.0
     only_stops: bool = False  # nothing but clean stops was done: nothing may run twice
     expected_dead: dict[str, str] = field(default_factory=dict)
+    outputs: list[tuple[str, int]] | None = None  # of pipes: (the entry that it is of, which of the two it is); None: there are none
 
 
 def read_life(life: Life, path: Path) -> None:

@@ -25,6 +25,7 @@ def figures(run: Run, breaks: Sequence[Break], wall: float) -> dict[str, str]:
         "ran twice": f"{len(evidence.repeated)} ({evidence.extra} starts; the faults account for {bound(evidence)})",
         "unexcused": str(rules[3]),
         "zombie starts": str(rules[5]),
+        **put_out(run),
         "pending at end": str(sum(run.pending.values())),
         "dead letters": str(len(run.dead)),
         "biggest gap": f"{evidence.biggest_gap:.2f} s; slowest entry {evidence.slowest:.2f} s",
@@ -32,6 +33,15 @@ def figures(run: Run, breaks: Sequence[Break], wall: float) -> dict[str, str]:
         "repeated by one kill": repeats(evidence),
         "broken rules": ", ".join(f"{rule} ({count})" for rule, count in sorted(rules.items())) or "none",
     }
+
+
+def put_out(run: Run) -> dict[str, str]:
+    """What pipes wrote."""
+    if run.outputs is None:
+        return {}
+    distinct = len(set(run.outputs))
+    wanted = 2 * len(run.stream.keys() - run.dead.keys())
+    return {"outputs": f"{len(run.outputs)}: {distinct} distinct of {wanted}, {len(run.outputs) - distinct} doubled"}
 
 
 def recovery(evidence: Evidence) -> str:

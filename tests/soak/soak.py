@@ -15,8 +15,9 @@ from typing import Any
 
 from ..servers import RedisServer
 from .faults import DOWN, FAULTS
+from .pipes import put_out
 from .processes import Process, started
-from .profiles import ALWAYS_RAISE, EXIT, EXIT_CODE, GROUP, STYLES, TOPIC, Profile
+from .profiles import ALWAYS_RAISE, EXIT, EXIT_CODE, GROUP, KINDS, OUT, PIPES, TOPIC, Profile
 from .records import Fault, Life, Run, read_life, read_published
 from .watcher import Watcher, pending
 
@@ -139,7 +140,7 @@ class Soak:
         """A new life."""
         number = len(self.lives)
         style = self.profile.styles[number % len(self.profile.styles)]
-        concurrency, prefetch = STYLES[style]
+        concurrency, prefetch = KINDS[style]
         self.lives.append(Life(name, number, style, concurrency, prefetch))
         words = [self.server.url, self.profile.name, name, style, self.log_of(number), *([self.mutant] if self.mutant else [])]
         self.members[number] = started("member", *words)
@@ -198,6 +199,7 @@ class Soak:
             claim_interval=self.profile.claim_interval,
             only_stops=set(self.profile.faults) <= {"term"},
             expected_dead=expected(stream) if self.profile.poison else {},
+            outputs=put_out(everything(client, OUT)) if set(self.profile.styles) & PIPES.keys() else None,
         )
 
 

@@ -19,7 +19,7 @@ def test_a_run_in_which_all_was_well_passes(story: Story) -> None:
 
 
 def test_every_rule_but_that_of_order_is_checked() -> None:
-    assert set(RULES) == {1, 2, 3, 4, 5, 6, 8, 9}
+    assert set(RULES) == {1, 2, 3, 4, 5, 6, 8, 9, 10}
 
 
 # -- 1 and 2 -------------------------------------------------------------------------------------------------------------------------------
@@ -49,6 +49,31 @@ def test_an_entry_among_the_dead_letters_is_not_lost(story: Story) -> None:
     run = story.run()
     run.stream["2-0"] = -1
     assert broken(replace(run, dead={"2-0": "undecodable"}, expected_dead={"2-0": "undecodable"})) == []
+
+
+# -- 10 ------------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outputs", "rules"),
+    [
+        ([("1-0", 1), ("1-0", 2)], []),
+        ([("1-0", 2), ("1-0", 1), ("1-0", 2)], [10]),
+        ([("1-0", 1)], [10]),
+        ([], [10]),
+        ([("1-0", 1), ("1-0", 2), ("9-0", 1)], [10]),
+        (None, []),
+    ],
+)
+def test_each_output_of_a_pipe_must_stand_there_once(story: Story, outputs: list[tuple[str, int]] | None, rules: list[int]) -> None:
+    assert broken(replace(story.run(), outputs=outputs)) == rules
+
+
+def test_a_dead_letter_may_have_put_out_nothing(story: Story) -> None:
+    run = replace(story.run(), dead={"2-0": "failed"}, expected_dead={"2-0": "failed"}, outputs=[("1-0", 1), ("1-0", 2)])
+    run.stream["2-0"] = 1
+    assert broken(run) == []
+    assert broken(replace(run, outputs=[("1-0", 1), ("1-0", 2), ("2-0", 1)])) == [10]
 
 
 # -- 6, 8 and 9 ----------------------------------------------------------------------------------------------------------------------------

@@ -36,6 +36,17 @@ def test_members_that_only_leave_in_order_handle_everything_exactly_once() -> No
     assert sorted(start.id for life in run.lives for start in life.starts) == sorted(run.stream)
 
 
+def test_what_pipes_put_out_stands_there_once_whatever_happens_to_them() -> None:
+    with Soak(PROFILES["short-pipe"]) as soak:
+        run = soak.run()
+    breaks = check(run)
+    print(f"\n{table(figures(run, breaks, 0.0))}")
+    assert breaks == []
+    assert run.outputs is not None and len(run.outputs) >= 2 * PROFILES["short-pipe"].messages
+    assert len({fault.kind for fault in run.faults}) >= 2, "the faults came"
+    assert len({life.style for life in run.lives if life.starts}) >= 3, "both colours took part"
+
+
 @pytest.mark.parametrize(("mutant", "rule"), [("ack-first", 2), ("drop-on-stop", 2), ("no-renewal", 3)])
 def test_a_member_that_breaks_a_promise_is_found_out(mutant: str, rule: int) -> None:
     found = (soaked(MUTANTS[mutant].quick, seed, mutant)[0] for seed in range(1, 5))  # what it breaks, it breaks by chance
