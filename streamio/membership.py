@@ -29,7 +29,7 @@ from .protocol.joining import is_owing, joining, leaving
 from .protocol.outcomes import released, succeeded
 from .protocol.prefetch import MOST, Prefetch
 from .protocol.settings import Settings
-from .sinks import sink_of
+from .sinks import Sink, sink_of
 
 ACK = ("auto", "manual", "none")
 
@@ -67,16 +67,18 @@ class Membership(Emitting[C, D]):
             hand.abandoned = True
             hand.bell.ring()
 
-    def _handle_with(self, handlers: Handlers | None, outlets: tuple[str, ...] = ()) -> None:
-        """Let these have what is read, which put out to the streams of these keys; None: the member's own listeners, and its replies."""
+    def _handle_with(self, handlers: Handlers | None, sink: Sink | None = None) -> None:
+        """Let these have what is read, which put out to this sink; None: the member's own listeners, and its replies."""
         if handlers is not None and self._user:
             raise RuntimeError(f"member {self.id!r} is {self._user} already; use clone() for another")
-        sink = self._replies if handlers is None else None
+        hand, replies = self._hand, self._replies if handlers is None else None
+        hand.source = self._driver.source
+        near = replies is not None and replies.reaches(hand)
         self._runner.handlers = proxy(self) if handlers is None else handlers
-        self._runner.elsewhere = sink.reply if sink is not None and not sink.is_near else None
-        self._hand.reply_to = sink.outlet if sink is not None and sink.is_near else None
-        self._hand.outlets = outlets if self._hand.reply_to is None else (self._hand.reply_to.key,)
-        self._hand.is_clustered = self._driver.source.cluster
+        self._runner.elsewhere = replies.reply if replies is not None and not near else None
+        hand.reply_to = replies.outlet if replies is not None and near else None
+        hand.outlets = tuple(each.outlet.key for each in (sink, replies) if each is not None and each.reaches(hand))
+        hand.is_clustered = hand.source.cluster
 
     def _verdict(self, error: BaseException | None) -> None:
         """The end of the `with` block decides about the messages whose loops were left."""

@@ -90,27 +90,23 @@ class Pipeline(Coloured[C]):
         """What the member's listening comes to, with this pipe as its one handler."""
         handlers = Handlers()
         handlers.on(self.type, self._handle_asyncio if self._is_asyncio else self._handle)
-        self.member._handle_with(handlers, self._outlets())
+        self.member._handle_with(handlers, self._sink)
         try:
             return (yield Do(listen))
         finally:
-            self.member._handle_with(None, ())
-
-    def _outlets(self) -> tuple[str, ...]:
-        """The keys that are written in one step with acknowledgements."""
-        return (self._sink.outlet.key,) if self._sink is not None and self._sink.is_near else ()
+            self.member._handle_with(None)
 
     def _handle(self, message: Any) -> Any:
         values = through(message, self.steps)
         if self._sink is None or not values:
             return None
-        return self._sink.effects(values, message.type) if self._sink.is_near else done(self._sink.write(values, message.type))
+        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(self._sink.write(values, message.type))
 
     async def _handle_asyncio(self, message: Any) -> Any:
         values = [value async for value in flowing_asyncio(message, self.steps)]
         if self._sink is None or not values:
             return None
-        return self._sink.effects(values, message.type) if self._sink.is_near else done(await self._sink.write(values, message.type))
+        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(await self._sink.write(values, message.type))
 
 
 def done(written: object) -> None:
@@ -141,10 +137,10 @@ class Flow:
         message, sink, self.message = self.message, self.pipe._sink, None
         if sink is None or not self.kept:
             return None
-        if not sink.is_near:
+        if not sink.reaches(message._hand):
             return sink.write(self.kept, message.type)
         effects = sink.effects(self.kept, message.type)
-        return done(effects is not None and self.member._hand.give(message, effects.commands))
+        return done(effects is not None and message._hand.give(message, effects.commands))
 
     def fail(self, error: Exception) -> None:
         """A step raised: the entry has failed, and the loop goes on."""

@@ -25,11 +25,20 @@ class Sink:
             raise TypeError(f"{what} {topic.name!r} and topic {source.name!r} must have clients of one colour")
         self.topic = topic
         self.outlet = Outlet(topic.name, topic.codec, topic._publisher.retention)
-        self.is_near = is_near(topic, source)
+        self.is_near = is_near(topic, source._driver.source, source.name)
+        self.known: tuple[Any, bool] = (None, False)  # the hand that was last asked for, and whether one step can write to both
         if not self.is_near:
             where = "in another slot of the cluster" if topic._driver.source.cluster else "on another server"
             text = f"{what} {topic.name!r} is {where} than {source.name!r}: it is written before the acknowledgement, at least once"
             warnings.warn(text, AtLeastOnce, stacklevel=find_caller())
+
+    def reaches(self, hand: Any) -> bool:
+        """Whether one step can write here what an entry in this hand puts out. (A member may read several topics, and be given more.)"""
+        known, near = self.known
+        if hand is not known:
+            near = is_near(self.topic, hand.source, hand.settings.topic)
+            self.known = (hand, near)
+        return near
 
     def words(self, value: Any, type: str) -> Words:
         """The fields of one output, of this type where it says none itself."""
@@ -60,11 +69,11 @@ def sink_of(topic: Any, source: Topic[Any]) -> Sink | None:
     return None if topic is None else Sink(topic, source, "reply_to")
 
 
-def is_near(topic: Topic[Any], source: Topic[Any]) -> bool:
-    """Whether one step on the server can write to both."""
-    if not topic._driver.source.shares_server(source._driver.source):
+def is_near(topic: Topic[Any], source: Any, key: str) -> bool:
+    """Whether one step on the server can write to this topic and to the key there."""
+    if not topic._driver.source.shares_server(source):
         return False
-    return not topic._driver.source.cluster or slot(topic.name) == slot(source.name)
+    return not source.cluster or slot(topic.name) == slot(key)
 
 
 def find_caller() -> int:
