@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamio import ConsumerGroupMember, ConsumerGroupTopic, RetryPolicy
+from streamio import ConsumerGroupMember, GroupFull, RetryPolicy, SetupError
 
 from ..world import World
 from .gates import Failing, Gate
@@ -136,14 +136,14 @@ async def test_what_is_in_hand_of_a_removed_topic_is_settled_or_given_back(w: Wo
 async def test_a_higher_topic_goes_first_and_a_lower_one_waits(w: World, concurrency: int) -> None:
     low, high = groups(w, "l", "h")
     member = w.member({low: 0, high: 1}, "me", concurrency=concurrency)
-    gate = Gate(w, opened=True, seconds=0.02)
+    gate = Gate(w, opened=True, seconds=0.01)
     member.on("x", gate.handler)
     await published(w, low, *range(10))
     async with w.listening(member):
         await w.until(lambda: len(gate.seen) >= 2)
-        await published(w, high, *range(12))
+        await published(w, high, *range(8))
         before = len(gate.seen)
-        await w.until(lambda: len(gate.left) == 22)
+        await w.until(lambda: len(gate.left) == 18)
     after = topics(w, gate.seen[before:])
     first, last = after.index("h"), after.rindex("h")
     assert first <= 2 * concurrency + 2 and after[first : last + 1].count("l") <= concurrency
@@ -151,7 +151,7 @@ async def test_a_higher_topic_goes_first_and_a_lower_one_waits(w: World, concurr
 
 async def test_equal_topics_take_turns(w: World) -> None:
     one, two = groups(w, "a", "b")
-    member, gate = w.member([one, two], "me"), Gate(w, opened=True, seconds=0.012)
+    member, gate = w.member([one, two], "me"), Gate(w, opened=True, seconds=0.011)
     member.on("x", gate.handler)
     await published(w, one, *range(8))
     await published(w, two, *range(8))
@@ -201,3 +201,86 @@ async def test_loops_reads_and_drains_take_from_all_topics(w: World) -> None:
     info = await w.do(member.info())
     assert (info.handled, info.failed, [part.topic for part in info.parts]) == (2, 1, [one.topic.name, two.topic.name])
     assert w.pending(one) == w.pending(two) == []
+
+
+async def test_a_topic_without_a_place_waits_for_one_beside_the_others(w: World) -> None:
+    one, two = groups(w, "a", "b", max=1, lease=0.3)
+    holder, member, seen = w.member(one, "holder"), w.member([one, two], "me", standby=True, block=0.05), []
+    await w.do(holder.connect())
+    with pytest.raises(GroupFull):
+        await w.do(w.member([two, one], "other").connect())
+    assert await w.do(two.consumers()) == []
+    member.on("x", lambda message: seen.append(message))
+    async with w.listening(member):
+        await published(w, one, 1)
+        await published(w, two, 2)
+        await w.until(lambda: topics(w, seen) == "b")
+        await w.do(holder.close())
+        await w.until(lambda: topics(w, seen) == "ba")
+
+
+async def test_an_entry_that_must_run_alone_does_so_in_the_whole_member(w: World) -> None:
+    one, two = groups(w, "a", "b", retry=SOON, lease=0.15)
+    for group in (one, two):
+        await w.do(group.create())
+    await published(w, one, 1)
+    w.raw.xreadgroup("group", "dead", {one.topic.name: ">"})
+    w.age(one, "dead", 10)
+    await w.until(lambda: w.raw.xinfo_consumers(one.topic.name, "group")[0]["idle"] > 150)
+    member, gate, beside = w.member([one, two], "me", concurrency=3), Gate(w, opened=True, seconds=0.02), []
+    member.on("x", gate.handler)
+    one.on("x", lambda message: beside.append(gate.inside))
+    await published(w, two, *range(9))
+    async with w.listening(member):
+        await w.until(lambda: len(gate.left) == 10)
+    assert beside == [0]
+
+
+async def test_a_handler_may_remove_its_own_topic(w: World) -> None:
+    one, two = groups(w, "a", "b")
+    member, seen = w.member([one, two], "me"), []
+
+    def leave(message: Any) -> Any:
+        seen.append(message)
+        return member.remove_group(one)
+
+    one.on("x", leave)
+    two.on("x", lambda message: seen.append(message))
+    async with w.listening(member):
+        await published(w, one, 1)
+        await w.until(lambda: member.groups == (two,))
+        await published(w, two, 1)
+        await w.until(lambda: len(seen) == 2 and w.raw.xinfo_consumers(one.topic.name, "group") == [])
+    assert w.pending(one) == []
+
+
+async def test_one_topic_whose_group_is_lost_is_made_again_and_a_bad_one_is_refused(w: World) -> None:
+    one, two = groups(w, "a", "b")
+    w.raw.set(w.key("s"), 1)
+    bad, member, seen, events = w.group(w.topic("s")), w.member([one, two], "me"), [], []
+    member.on("x", lambda message: seen.append(message))
+    member.lifecycle.on("group_created", lambda event: events.append(event.reason))
+    async with w.listening(member):
+        await published(w, one, 1)
+        await w.until(lambda: seen)
+        with pytest.raises(SetupError):
+            await w.do(member.add_group(bad))
+        w.raw.xgroup_destroy(two.topic.name, "group")
+        await published(w, two, 1)
+        await published(w, one, 2)
+        await w.until(lambda: len(seen) == 3)
+    assert events.count("lost") == 1
+    with pytest.raises(SetupError):
+        await w.do(w.member([one, bad]).connect())
+    assert await w.do(one.consumers()) == []
+
+
+async def test_what_is_no_group_is_refused(w: World) -> None:
+    one, two = groups(w, "a", "b")
+    for wrong, error in (([], ValueError), ([one.topic], TypeError), ({one: "x"}, TypeError), ([one, one], ValueError), ({one: True}, TypeError)):
+        with pytest.raises(error):
+            ConsumerGroupMember(wrong)
+    with pytest.raises(TypeError, match="list"):
+        await w.do(w.member(one).add_group(two))
+    with pytest.raises(ValueError, match="no group of this member"):
+        await w.do(w.member([one]).remove_group(two))
