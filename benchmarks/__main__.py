@@ -18,7 +18,7 @@ from .machine import installed, line, machine
 from .participants import PARTICIPANTS
 from .sections import Effort, Section
 
-SECTIONS = ["throughput", "latency", "publishing", "concurrency", "scale", "recovery", "idle", "fairness", "startup"]
+SECTIONS = ["throughput", "latency", "publishing", "outputs", "requests", "concurrency", "scale", "recovery", "idle", "fairness", "startup"]
 INSTALL = "pip install -r benchmarks/requirements.txt"
 
 

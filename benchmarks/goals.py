@@ -14,6 +14,12 @@ ON, CORO, FOR, AFOR = (
     f"fields: streamio: {what}" for what in ("on(type, handler)", "on(type, coroutine)", "for message in member", "async for message in member")
 )
 ALONE = "one at a time: streamio: "
+PUT_OUT = {
+    "an output for each entry, `member \\| step \\| topic`": "streamio: member | step | topic, run",
+    "the same in asyncio": "streamio in asyncio: member | step | topic, run",
+    "a reply for each entry, `reply_to=topic`": "streamio: on(type, handler), reply_to=topic",
+    "a reply for each entry in asyncio": "streamio: on(type, coroutine), reply_to=topic",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ GOALS = [
     Goal("share of the time that the server works, blocking `on`", "throughput", f"{ON}: server at work", 0.6, unit=""),
     Goal("`publish_many`, against a pipeline of 1000", "publishing", "publishing fields: streamio: publish_many: against redis-py", 1.0),
     Goal("the same in asyncio", "publishing", "publishing fields: streamio in asyncio: publish_many: against redis-py", 1.0),
+    *(Goal(f"{what}, against the same without output", "outputs", f"{figure}: against plain", 0.4) for what, figure in PUT_OUT.items()),
     Goal("published to handled on an idle stream, against a raw reader: p50", "latency", f"{ALONE}on(type, handler): p50 against raw", 1.15, True),
     Goal("the same: p99", "latency", f"{ALONE}on(type, handler): p99 against raw", 1.15, True),
     Goal("the same in asyncio: p50", "latency", f"{ALONE}on(type, coroutine): p50 against raw", 1.15, True),

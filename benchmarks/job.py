@@ -9,7 +9,7 @@ from typing import Any
 
 from .wires import WIRES
 
-KEY, GROUP, CONSUMER = "benchmark", "workers", "one"
+KEY, GROUP, CONSUMER, OUT = "benchmark", "workers", "one", "benchmark:out"
 
 ORDER = {"customer": "alice", "amount": "49.50"}
 LINES = [{"sku": f"sku-{n:05}", "title": "a thing that somebody ordered", "pieces": n, "price": 4.95 + n} for n in range(11)]

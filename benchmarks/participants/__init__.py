@@ -21,11 +21,14 @@ class Participant:
     share: float = 1.0
     payloads: tuple[str, ...] = ("fields",)
     wire: str = ""
+    puts_out: bool = False  # whether an entry of each goes into another stream
 
     @property
     def library(self) -> str:
         """The name of the package that it shows."""
         module = self.place.split(":")[0]
+        if module == "putting_out":
+            return "redis" if self.name.startswith("by hand") else "streamio"
         return {"ours": "streamio", "by_hand": "redis"}.get(module) or PEERS[module]
 
     @property
@@ -70,4 +73,17 @@ PARTICIPANTS = [
     Participant("taskiq-redis, its worker, default", "asyncio", "peers_taskiq:worker", 0.02, wire="taskiq"),
     Participant("taskiq-redis, listen and ack, xread_count=1000", "asyncio", "peers_taskiq:listen", 0.02, wire="taskiq"),
 ]
-BY_NAME = {participant.name: participant for participant in PARTICIPANTS}
+PLAIN = {"blocking": "streamio: on(type, handler), no output", "asyncio": "streamio: on(type, coroutine), no output"}
+OUTPUTS = [
+    Participant(PLAIN["blocking"], "blocking", "putting_out:plain"),
+    Participant("streamio: member | step | topic, run", "blocking", "putting_out:pipe", puts_out=True),
+    Participant("streamio: for value in member | step | topic", "blocking", "putting_out:flow", puts_out=True),
+    Participant("streamio: on(type, handler), reply_to=topic", "blocking", "putting_out:replies", puts_out=True),
+    Participant("by hand, COUNT 1000, XADD each and XACK in one MULTI", "blocking", "putting_out:by_hand", puts_out=True),
+    Participant(PLAIN["asyncio"], "asyncio", "putting_out:plain_asyncio"),
+    Participant("streamio in asyncio: member | step | topic, run", "asyncio", "putting_out:pipe_asyncio", puts_out=True),
+    Participant("streamio: async for value in member | step | topic", "asyncio", "putting_out:flow_asyncio", puts_out=True),
+    Participant("streamio: on(type, coroutine), reply_to=topic", "asyncio", "putting_out:replies_asyncio", puts_out=True),
+    Participant("by hand in asyncio, COUNT 1000, XADD each and XACK in one MULTI", "asyncio", "putting_out:by_hand_asyncio", puts_out=True),
+]
+BY_NAME = {participant.name: participant for participant in (*PARTICIPANTS, *OUTPUTS)}
