@@ -140,7 +140,8 @@ class ConsumerGroupMember(Readable[C], Piping[C], Guarding[C], Grouping[C, D]):
         before = hand.settled
         try:
             yield from self._join()
-            hand.state, hand.draining, hand.look_at = "listening", True, 0.0  # (what is delayed and due is there, too)
+            hand.state = "listening"
+            hand.look_again()
             while True:
                 yield Do(lambda: self._runner.listen(lambda: self._dry_at(retries)))
                 yield Do(lambda: self._driver.run_on(hand.side, delivering(hand, hand.side)))

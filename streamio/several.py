@@ -45,7 +45,7 @@ class SeveralTopics(Composed[C]):
             yield from self._join()
             self._become("listening")
             for hand in self._score.hands:
-                hand.draining, hand.look_at = True, 0.0
+                hand.look_again()
             while True:
                 yield Do(lambda: self._runner.listen(lambda: self._dry_at(retries)))
                 yield from self._deliver()

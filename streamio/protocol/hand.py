@@ -137,6 +137,12 @@ class Hand:
         self.wake.ring()
         self.bell.ring()
 
+    def look_again(self) -> None:
+        """Drain: what waits, what others left and what is delayed belongs to it where that is due now, however lately it was looked for."""
+        self.draining, self.look_at = True, 0.0
+        if self.settings.ack != "none":
+            self.poll_at = self.claim_at = 0.0
+
     # -- settling: from any thread, task or signal handler ------------------------------------------------------------------------------
 
     def ack(self, message: Any) -> bool:

@@ -79,3 +79,17 @@ async def test_a_flush_over_a_line_that_was_closed_meanwhile_brings_everything(w
     second.ack()
     await w.do(member.flush())
     assert w.pending(member.group) == []
+
+
+async def test_a_drain_looks_again_for_what_became_due_since_the_member_last_looked(w: World) -> None:
+    group, seen = w.group(), []
+    member = w.member(group, block=30)
+    member.on("a", lambda message: seen.append(message["n"]))
+    await w.do(group.topic.publish_many([("a", {"n": n}) for n in (1, 2)]))
+    first, second = await w.do(member.read(2, timeout=5))
+    first.bury("later")
+    second.ack()
+    await w.do(member.flush())
+    await w.do(group.dead_letters.redrive())
+    assert await w.do(member.drain()) == 1
+    assert seen == ["1"]
