@@ -15,8 +15,8 @@ ON, CORO, FOR, AFOR = (
 )
 ALONE = "one at a time: streamio: "
 PUT_OUT = {
-    "an output for each entry, `member \\| step \\| topic`": "streamio: member | step | topic, run",
-    "the same in asyncio": "streamio in asyncio: member | step | topic, run",
+    "a pipe, an output for each entry": "streamio: a pipe into a topic, run",
+    "a pipe in asyncio": "streamio in asyncio: a pipe into a topic, run",
     "a reply for each entry, `reply_to=topic`": "streamio: on(type, handler), reply_to=topic",
     "a reply for each entry in asyncio": "streamio: on(type, coroutine), reply_to=topic",
 }

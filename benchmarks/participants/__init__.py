@@ -76,13 +76,13 @@ PARTICIPANTS = [
 PLAIN = {"blocking": "streamio: on(type, handler), no output", "asyncio": "streamio: on(type, coroutine), no output"}
 OUTPUTS = [
     Participant(PLAIN["blocking"], "blocking", "putting_out:plain"),
-    Participant("streamio: member | step | topic, run", "blocking", "putting_out:pipe", puts_out=True),
-    Participant("streamio: for value in member | step | topic", "blocking", "putting_out:flow", puts_out=True),
+    Participant("streamio: a pipe into a topic, run", "blocking", "putting_out:pipe", puts_out=True),
+    Participant("streamio: a pipe into a topic, iterated", "blocking", "putting_out:flow", puts_out=True),
     Participant("streamio: on(type, handler), reply_to=topic", "blocking", "putting_out:replies", puts_out=True),
     Participant("by hand, COUNT 1000, XADD each and XACK in one MULTI", "blocking", "putting_out:by_hand", puts_out=True),
     Participant(PLAIN["asyncio"], "asyncio", "putting_out:plain_asyncio"),
-    Participant("streamio in asyncio: member | step | topic, run", "asyncio", "putting_out:pipe_asyncio", puts_out=True),
-    Participant("streamio: async for value in member | step | topic", "asyncio", "putting_out:flow_asyncio", puts_out=True),
+    Participant("streamio in asyncio: a pipe into a topic, run", "asyncio", "putting_out:pipe_asyncio", puts_out=True),
+    Participant("streamio in asyncio: a pipe into a topic, iterated", "asyncio", "putting_out:flow_asyncio", puts_out=True),
     Participant("streamio: on(type, coroutine), reply_to=topic", "asyncio", "putting_out:replies_asyncio", puts_out=True),
     Participant("by hand in asyncio, COUNT 1000, XADD each and XACK in one MULTI", "asyncio", "putting_out:by_hand_asyncio", puts_out=True),
 ]
