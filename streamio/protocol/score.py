@@ -159,4 +159,4 @@ class Score:
 def is_through(part: Part, now: float) -> bool:
     """Whether a part that leaves may go: nothing of it runs any more."""
     hand = part.hand
-    return not part.choir.busy and not hand.blocked and ((not hand.running and hand.current is None) or now >= part.leaves_by)
+    return not part.choir.busy and ((not hand.running and hand.current is None) or now >= part.leaves_by)
