@@ -52,7 +52,7 @@ async def test_one_handler_gets_the_entries_of_all_topics(w: World, concurrency:
 
 async def test_an_idle_topic_is_heard_at_once(w: World) -> None:
     all_of_them = groups(w, "a", "b", "c")
-    member, seen = w.member(all_of_them, "me", block=0.3 if w.embedded else 5), []
+    member, seen = w.member(all_of_them, "me", block=0.1 if w.embedded else 5), []
     member.on("x", lambda message: seen.append(message))
     async with w.listening(member):
         for n in range(6):
@@ -82,7 +82,7 @@ async def test_two_idle_topics_cost_one_read_that_waits(w: World) -> None:
 
 async def test_topics_come_and_go_while_it_runs(w: World) -> None:
     one, two, three = groups(w, "a", "b", "c")
-    member, seen = w.member([one], "me", block=0.3 if w.embedded else 5), []
+    member, seen = w.member([one], "me", block=0.1 if w.embedded else 5), []
     member.on("x", lambda message: seen.append(message))
     async with w.listening(member):
         await published(w, one, 1)
