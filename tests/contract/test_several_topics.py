@@ -229,7 +229,16 @@ async def test_an_entry_that_must_run_alone_does_so_in_the_whole_member(w: World
     await w.until(lambda: w.raw.xinfo_consumers(one.topic.name, "group")[0]["idle"] > 150)
     member, gate, beside = w.member([one, two], "me", concurrency=3), Gate(w, opened=True, seconds=0.02), []
     member.on("x", gate.handler)
-    one.on("x", lambda message: beside.append(gate.inside))
+
+    def look(message: Any) -> None:
+        time.sleep(0.04)
+        beside.append(gate.inside)
+
+    async def look_asyncio(message: Any) -> None:
+        await asyncio.sleep(0.04)
+        beside.append(gate.inside)
+
+    one.on("x", look_asyncio if w.asyncio else look)
     await published(w, two, *range(9))
     async with w.listening(member):
         await w.until(lambda: len(gate.left) == 10)
