@@ -39,7 +39,7 @@ async def test_a_retry_that_takes_several_leases_runs_once_beside_a_free_member(
             runs.append((name, message.deliveries))
             if message.deliveries == 1:
                 raise ValueError("not at first")
-            return nap(w, 4 * LEASE)
+            return nap(w, 2 * LEASE)
 
         return handle
 
@@ -64,7 +64,7 @@ async def test_an_entry_taken_over_is_renewed_while_its_handler_runs(w: World) -
 
     def handle(message: Any) -> Any:
         runs.append(message.deliveries)
-        return nap(w, 4 * LEASE)
+        return nap(w, 2 * LEASE)
 
     members = [w.member(group, name) for name in ("m", "n")]
     for member in members:
@@ -93,7 +93,7 @@ async def test_what_is_in_hand_is_renewed_where_the_reading_connection_broke_und
         await w.until(lambda: gate.inside)
         sits = gate.seen[0].id
         member._hand.reading.connection._sock.close() if not w.asyncio else member._hand.reading.connection._writer.transport.abort()
-        end = time.monotonic() + 3 * LEASE
+        end = time.monotonic() + 2 * LEASE
         while time.monotonic() < end:
             idle = next(row["time_since_delivered"] for row in w.raw.xpending_range(group.topic.name, "group", sits, sits, 1))
             assert idle < LEASE * 1000

@@ -151,9 +151,9 @@ async def test_a_loop_claims_as_a_listener_does(w: World) -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 async def test_a_slow_handler_of_a_living_member_keeps_its_entry(w: World, concurrency: int) -> None:
-    group = w.group(lease=0.6)
+    group = w.group(lease=0.3)
     slow, other = w.member(group, "slow", concurrency=concurrency), w.member(group, "other")
-    gate, stolen = Gate(w, opened=True, seconds=1.5), []
+    gate, stolen = Gate(w, opened=True, seconds=0.8), []
     slow.on("a", gate.handler)
     other.on("a", stolen.append)
     await w.do(group.topic.publish_many([("a", {}) for _ in range(concurrency)]))
@@ -176,8 +176,8 @@ async def test_a_slow_body_of_a_loop_keeps_its_entry_and_what_waits_behind_it(w:
     async with w.listening(other):
         claims = other._hand
         await w.until(lambda: claims.claim_at > 0)
-        until = claims.claim_at + 1
-        await w.until(lambda: claims.claim_at > until)  # a second of looking for silent members
+        until = claims.claim_at + 0.6
+        await w.until(lambda: claims.claim_at > until)  # two leases of looking for silent members
     for _ in range(2):
         seen.append((await w.next(loop)).id)
     slow.stop()
@@ -218,14 +218,17 @@ async def test_one_member_keeps_the_order_of_the_stream(w: World) -> None:
 
 @pytest.mark.parametrize("slow", [(60,), (61, 130)])
 async def test_one_member_keeps_the_order_when_what_waits_is_given_back_behind_a_slow_entry(w: World, slow) -> None:
-    member, gate = w.member(id="me"), Gate(w, opened=True, seconds=1.4)
+    member, gates = w.member(id="me"), {i: Gate(w) for i in slow}
     seen = []
     member.on("*", lambda message: seen.append(message.id))
-    member.on("slow", gate.handler)
-    ids = await w.do(member.group.topic.publish_many([("slow" if i in slow else "quick", {}) for i in range(200)]))
+    for i in slow:
+        member.on(f"slow{i}", gates[i].handler)
+    ids = await w.do(member.group.topic.publish_many([(f"slow{i}" if i in slow else "quick", {}) for i in range(200)]))
     async with w.listening(member):
-        await w.until(lambda: gate.inside)
-        await w.until(lambda: "~waiting" in {row[1] for row in w.pending(member.group)})  # given back behind the slow one
+        for gate in gates.values():
+            await w.until(lambda gate=gate: gate.inside)
+            await w.until(lambda: not member._hand.unstarted() and "~waiting" in {row[1] for row in w.pending(member.group)})  # given back
+            gate.open()
         await w.until(lambda: len(seen) >= 200, 15)
     assert seen == ids
     assert w.pending(member.group) == []
