@@ -32,8 +32,8 @@ DROPPED = {
     ("drivers.asyncio", "asyncio.TimeoutError"): "a rest that nobody ended is over",
     ("items", "StopAsyncIteration"): "the iterable is through",
 }
-# Overridden methods that pyee calls.
-CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error"}
+# Overridden methods that pyee and io call.
+CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1"}
 THIRD = {"redis", "hiredis", "pyee", "fakeredis", "msgspec", "pydantic", "pydantic_core"}  # hiredis comes as redis[hiredis]
 
 
