@@ -16,10 +16,13 @@ from .group import ConsumerGroupTopic
 from .member import ConsumerGroupMember
 from .parts import Share
 from .protocol.score import Choir, Score
+from .sinks import Sink
 
 
 class Composed(ConsumerGroupMember[C]):
     """A member that knows its parts."""
+
+    _lent: tuple[Handlers | None, Sink | None] = (None, None)  # to whom what is read goes, also of topics that are added meanwhile
 
     def __init__(self, topic: Any, group_member_id: str | None = None, *, handlers: Any = None, **options: Any) -> None:
         groups = ranked(topic)
@@ -44,6 +47,12 @@ class Composed(ConsumerGroupMember[C]):
 
     def __repr__(self) -> str:
         return f"<ConsumerGroupMember {self.id!r} of {', '.join(repr(group) for group in self.groups)}>"
+
+    def _handle_with(self, handlers: Handlers | None, sink: Sink | None = None) -> None:
+        super()._handle_with(handlers, sink)
+        self._lent = handlers, sink
+        for share in getattr(self, "_shares", ()):
+            share._handle_with(handlers, sink)
 
     # -- which topics --------------------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ class Share(Membership[C]):
         hand.prefetch = self.learner = Shared("auto" if learner.fixed is None else learner.fixed, learner.concurrency)
         hand.shares = True
         self._runner = (PartTasks if self._is_asyncio else PartWorkers)(hand, driver, proxy(self), whole.lifecycle)
+        self._handle_with(*whole._lent)
         self.part = Part(hand, priority, driver.run_on)
         self.place = place_of(driver.source, group.topic.name, group.name, slot(group.topic.name))
         self.gone = threading.Event()
