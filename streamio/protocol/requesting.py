@@ -204,7 +204,8 @@ class Desk:
         """The commands that read. What was read is deleted now and then."""
         trims: list[Words] = []
         if self.is_own and self.read >= KEPT:
-            self.read, trims = 0, [("XTRIM", self.key, "MINID", self.last)]
+            self.read = 0
+            trims.append(("XTRIM", self.key, "MINID", self.last))
         return [*trims, xread(self.key, self.last, PAGE, max(0.001, min(left, BLOCK))).words]
 
     def deal(self, reply: Any) -> None:
