@@ -44,6 +44,10 @@ class EntryMessage(Message):
         """The headers by name, as the codec reads them."""
         return self._seen.headers
 
+    def _header(self, name: str) -> Any:
+        """One header, as the codec reads it."""
+        return self.headers.get(name)
+
     @property
     def _seen(self) -> Envelope:
         """What the codec reads, or what was found of an entry that it cannot read."""

@@ -117,6 +117,10 @@ class Message(Generic[D]):
         """The headers by name."""
         return headers_of([pair for pair in self.fields if is_reserved(pair[0])])
 
+    def _header(self, name: str) -> str | bytes | None:
+        """One header, where the entry has it. Most have none, and that is seen at a glance."""
+        return self.headers.get(name) if f"header:{name}" in self._flat else None
+
     @property
     def topic(self) -> str:
         """The topic's name."""

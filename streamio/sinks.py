@@ -8,10 +8,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from .codec import FlatCodec
 from .effects import Words
 from .errors import AtLeastOnce
 from .items import entry_with
 from .keys import slot
+from .outputs import Put
 from .protocol.notes import Effects
 from .protocol.replying import Outlet, written
 from .topic import Topic
@@ -25,6 +27,7 @@ class Sink:
             raise TypeError(f"{what} {topic.name!r} and topic {source.name!r} must have clients of one colour")
         self.topic = topic
         self.outlet = Outlet(topic.name, topic.codec, topic._publisher.retention)
+        self.is_flat = type(topic.codec) is FlatCodec
         self.is_near = is_near(topic, source._driver.source, source.name)
         self.known: tuple[Any, bool] = (None, False)  # the hand that was last asked for, and whether one step can write to both
         if not self.is_near:
@@ -46,8 +49,17 @@ class Sink:
 
     def effects(self, values: Sequence[Any], type: str) -> Effects | None:
         """The commands that write these outputs."""
-        now, codec, add = time.time(), self.outlet.codec, self.outlet.add
-        return Effects([add(entry_with(codec, value, type), now) for value in values]) if values else None
+        now = time.time()
+        return Effects([self.put(value, type, now) for value in values]) if values else None
+
+    def put(self, value: Any, type: str, now: float) -> Put:
+        """The command that writes one output."""
+        if self.is_flat:
+            if value.__class__ is dict and "type" not in value:
+                return self.outlet.put(type, value, now)
+            if value.__class__ is tuple and len(value) == 2 and value[0].__class__ is str and value[1].__class__ is dict:
+                return self.outlet.put(value[0], value[1], now)
+        return self.outlet.add(self.words(value, type), now)
 
     def write(self, values: Sequence[Any], type: str) -> Any:
         """Write these outputs now, before the acknowledgement; in asyncio to be awaited."""

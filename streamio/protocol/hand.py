@@ -157,12 +157,15 @@ class Hand:
 
     def give(self, message: Any, commands: Sequence[Put]) -> bool:
         """Note that these commands are to be done in one step with the acknowledgement; whether this settlement was the first."""
-        if not closes(message):
+        try:
+            del message._open
+        except AttributeError:
             return False
         self.outputs.append(Output(message, commands))
         if self.asleep:
             self.bell.ring()
-        release(message)
+        if hasattr(message, "_guard"):
+            release(message)
         return True
 
     def note(self, note: Note) -> None:

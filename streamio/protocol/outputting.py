@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, ResponseError
 
@@ -29,14 +30,15 @@ def take_page(hand: Hand) -> list[Output]:
     taken: list[Output] = []
     size = 0
     hand.writers += 1
-    while len(taken) < PAGE and size < BYTES:
-        try:
-            note = hand.outputs.popleft()
-        except IndexError:
-            break
-        if len(taken) % SAMPLE == 0:
+    each = iter(hand.outputs.popleft, None)
+    try:
+        while len(taken) < PAGE and size < BYTES:
+            note = next(each)
             size += SAMPLE * weight(note.commands)
-        taken.append(note)
+            taken.append(note)
+            taken.extend(islice(each, min(SAMPLE, PAGE + 1 - len(taken)) - 1))  # one step for each: what another writer takes meanwhile is not here
+    except IndexError:
+        return taken
     return taken
 
 
@@ -104,6 +106,9 @@ def take_flying(hand: Hand) -> list[Output]:
 
 def judging(hand: Hand, notes: Sequence[Output], states: Sequence[int | str]) -> Exchange[None]:
     """What became of each: done, or another's, or gone, or failed."""
+    if states.count(DONE) == len(notes):
+        hand.settled += len(notes)
+        return
     refused: list[Output] = []
     for note, state in zip(notes, states):
         if state == DONE:

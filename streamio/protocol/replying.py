@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..codec import REPLY_TO, AnyCodec, FlatCodec, JSONCodec, decoded, headers_of, pairs_of, wire
+from ..codec import REPLY_TO, AnyCodec, FlatCodec, JSONCodec, decoded, encoded, headers_of, pairs_of, wire
 from ..effects import Words
 from ..keys import side_key, slot
-from ..outputs import Put
+from ..outputs import Head, Put
 from ..retention import Retention
 from .hand import Hand
 from .notes import Effects
@@ -27,6 +27,8 @@ TYPE = "reply"
 JSON = "application/json"
 KEPT = "60000"  # milliseconds after its last reply
 PLAIN = JSONCodec()
+CORRELATION = "header:correlation_id"
+FORMS = 256  # that an outlet remembers
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,35 @@ class Outlet:
     codec: AnyCodec
     retention: Retention = field(default_factory=Retention)
 
+    def put(self, type: str, data: dict[Any, Any], now: float, correlation: str | bytes | None = None) -> Put:
+        """The command that adds an entry of flat data. What those of this type with these fields have alike is known from the second one on."""
+        form = self.forms.get((type, correlation is None, *data))
+        if form is None:
+            return self.learning(type, data, now, correlation)
+        values = [value if value.__class__ is str and value.isascii() else encoded(value, name) for name, value in data.items()]
+        if correlation is not None:
+            values.insert(0, correlation if correlation.isascii() else encoded(correlation, CORRELATION))
+        return form, values
+
+    def learning(self, type: str, data: dict[Any, Any], now: float, correlation: str | bytes | None) -> Put:
+        """As `put`, the first time."""
+        headers = None if correlation is None else {"correlation_id": correlation}
+        head, words = added = self.add(wire(self.codec, type, data, headers), now)
+        if self.retention.max_age is None and len(self.forms) < FORMS:
+            names = (None if place % 2 else word for place, word in enumerate(words[2:]))
+            self.forms[(type, correlation is None, *data)] = (*head, *words[:2], *names)
+        return added
+
     def add(self, fields: Words, now: float) -> Put:
         """The command that adds an entry; `now` is the time of day in seconds."""
         if len(fields) > MOST_WORDS:
             raise ValueError(f"an entry that is put out with an acknowledgement can have {MOST_WORDS // 2} fields, not {len(fields) // 2}")
         return self.head if self.retention.max_age is None else self.head_at(round(now, 1)), fields
+
+    @cached_property
+    def forms(self) -> dict[tuple[Any, ...], Head]:
+        """What entries of a type with the same fields have alike."""
+        return {}
 
     @cached_property
     def head(self) -> Words:
@@ -65,14 +91,30 @@ def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Pu
 
 def reply(hand: Hand, message: Any, value: Any, now: float) -> list[Put]:
     """The commands that write the reply. A stream that a `request` made for itself goes when nobody reads it any more."""
-    asked = message.headers.get("reply_to")
+    asked = message._header("reply_to")
     if asked is None:
         assert hand.reply_to is not None
-        return [hand.reply_to.add(written(hand.reply_to.codec, message, value), now)]
+        return [replied(hand.reply_to, message, value, now)]
     outlet = Outlet(checked(hand, asked), hand.settings.codec)
     added = outlet.add(written(outlet.codec, message, value), now)
     is_ours = outlet.key.startswith(side_key(hand.settings.topic, "replies"))
     return [added, (("PEXPIRE", outlet.key, KEPT), ())] if is_ours else [added]
+
+
+def replied(outlet: Outlet, message: Any, value: Any, now: float) -> Put:
+    """The command that adds the reply to this message."""
+    if value.__class__ is not dict or outlet.codec.__class__ is not FlatCodec:
+        return outlet.add(written(outlet.codec, message, value), now)
+    try:
+        return outlet.put(TYPE, value, now, correlation_of(message))
+    except (TypeError, ValueError):  # it is no flat mapping
+        return outlet.add(written(outlet.codec, message, value), now)
+
+
+def correlation_of(message: Any) -> str | bytes:
+    """What says in the reply which entry it is for."""
+    found: str | bytes | None = message._header("correlation_id")
+    return message.id if found is None else found
 
 
 def checked(hand: Hand, key: Any) -> str:
@@ -88,7 +130,7 @@ def written(codec: Any, message: Any, value: Any) -> Words:
     """The fields of the reply to this message."""
     if hasattr(codec, "reply"):  # it has its own form for them
         return [word for pair in codec.reply(message, value) for word in pair]
-    headers = {"correlation_id": message.headers.get("correlation_id", message.id)}
+    headers = {"correlation_id": correlation_of(message)}
     if type(codec) is not FlatCodec or isinstance(value, Mapping):
         try:
             return wire(codec, TYPE, value, headers)

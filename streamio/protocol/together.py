@@ -86,10 +86,7 @@ def reading_together(choir: Choir, hands: Sequence[Hand], until: float | None, w
         yield from numbered(choir, first)
         for hand, _, exchange, argument in rows:
             yield from exchange(hand, argument, (yield Receive(choir.line)))
-        for hand in hands:
-            hand.number, hand.blocked = choir.number, block is not None
-            if block is not None and (hand.halted or hand.called):  # it was called while nothing blocked
-                hand.bell.ring()
+        lending(choir, hands, block is not None)
         yield from handing_out(hands, count, now, (yield Receive(choir.line)))
     finally:
         for hand, number in zip(hands, before):
@@ -165,19 +162,27 @@ def looking(hand: Hand) -> Exchange[str]:
 
 
 def waiting_for_any(choir: Choir, hands: Sequence[Hand], marks: Sequence[str], block: float) -> Exchange[None]:
-    """Wait until anything is added to one of the streams, after these ids."""
+    """Wait until anything is added to one of the streams, after these ids. The embedded server waits inside the write: whoever is to end it must be
+    able to before that."""
     first = numbering(choir)
-    yield Write(choir.line, [*first, xread_any([hand.settings.topic for hand in hands], marks, block)])
+    if first:
+        yield Write(choir.line, first)
+        yield from numbered(choir, first)
     before = [hand.number for hand in hands]
     try:
-        yield from numbered(choir, first)
-        for hand in hands:
-            hand.number, hand.blocked = choir.number, True
-            if hand.halted or hand.called:
-                hand.bell.ring()
+        lending(choir, hands, True)
+        yield Write(choir.line, [xread_any([hand.settings.topic for hand in hands], marks, block)])
         reply = yield Receive(choir.line)
         if isinstance(reply, ResponseError):
             raise reply
     finally:
         for hand, number in zip(hands, before):
             hand.number, hand.blocked = number, False
+
+
+def lending(choir: Choir, hands: Sequence[Hand], blocks: bool) -> None:
+    """Each hand's keeper may end the joint line's read; it is told where it was to while nothing could be ended."""
+    for hand in hands:
+        hand.number, hand.blocked = choir.number, blocks
+        if blocks and (hand.halted or hand.called):
+            hand.bell.ring()

@@ -112,14 +112,14 @@ def no_verifying() -> None:
 
 def write_first() -> None:
     """Write what a pipe puts out before the acknowledgement, and not in one step with it."""
-    replaced("is_near", lambda original: lambda topic, source: False)
+    replaced("is_near", lambda original: lambda *_: False)
 
 
 def no_owner() -> None:
     """Write what an entry puts out without asking whose the entry is now."""
-    asks = "local function standing(id)\n"
+    asks = "mine[id] and 1 or standing(id)"
     assert asks in outputs.OUTPUT.body
-    outputs.OUTPUT = Script(outputs.OUTPUT.body.replace(asks, f"{asks}  if id then return 1 end\n"))
+    outputs.OUTPUT = Script(outputs.OUTPUT.body.replace(asks, "1"))
 
 
 @dataclass(frozen=True)
