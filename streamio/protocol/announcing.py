@@ -79,6 +79,13 @@ def looked(hand: Hand, nothing: None, reply: Any) -> Exchange[None]:
         hand.bell.ring()
 
 
+def awaits(hand: Hand) -> None:
+    """A read is about to block. Whoever was to end one while none did is rung for again."""
+    hand.blocked = True
+    if hand.halted or hand.called:
+        hand.bell.ring()
+
+
 def is_wasted(hand: Hand) -> bool:
     """Whether a read blocks that is to end."""
     return hand.blocked and (hand.halted or hand.called)

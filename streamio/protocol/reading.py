@@ -20,7 +20,7 @@ from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from ..commands import read_entries, xinfo_stream, xread, xreadgroup
 from ..effects import NOW, Drop, Exchange, Rest
 from ..errors import SetupError
-from .announcing import announcing, looking_along, looks_along
+from .announcing import announcing, awaits, looking_along, looks_along
 from .asking import BROKEN, ask, passes
 from .claiming import claiming
 from .delaying import moving_along
@@ -199,7 +199,8 @@ def reading(hand: Hand, block: float | None, rows: Sequence[Row] = (), owed: int
     hand.prefetch.asked(count)
     asked_at: float = yield NOW
     words = xreadgroup(s.topic, s.group, s.me, count, block, s.ack == "none")
-    hand.blocked = block is not None
+    if block is not None:
+        awaits(hand)
     yield from writing(hand, [*announcing(hand, asked_at), *rows, (words, arrived, (count, asked_at))])
 
 
@@ -259,7 +260,7 @@ def waiting(hand: Hand, block: float, rows: Sequence[Row]) -> Exchange[None]:
     yield from reading(hand, None, rows)
     yield from collecting(hand)
     if not hand.fresh and not hand.notes and not hand.outputs and not hand.halted:
-        hand.blocked = True
+        awaits(hand)
         yield from ask(hand.reading, xread(s.topic, facts["last-generated-id"], 1, block))
         hand.blocked = False
 

@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from ..commands import CLIENT_ID, client_unblock, greet, xinfo_stream, xread_any, xreadgroup_any
 from ..effects import NOW, Exchange, Receive, Words, Write
-from .announcing import greeted, looking_along
+from .announcing import awaits, greeted, looking_along
 from .asking import BROKEN, ask
 from .delaying import moving_along
 from .hand import Hand
@@ -181,8 +181,8 @@ def waiting_for_any(choir: Choir, hands: Sequence[Hand], marks: Sequence[str], b
 
 
 def lending(choir: Choir, hands: Sequence[Hand], blocks: bool) -> None:
-    """Each hand's keeper may end the joint line's read; it is told where it was to while nothing could be ended."""
+    """Each hand's keeper may end the joint line's read, where that blocks."""
     for hand in hands:
-        hand.number, hand.blocked = choir.number, blocks
-        if blocks and (hand.halted or hand.called):
-            hand.bell.ring()
+        hand.number = choir.number
+        if blocks:
+            awaits(hand)

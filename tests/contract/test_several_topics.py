@@ -63,6 +63,19 @@ async def test_an_idle_topic_is_heard_at_once(w: World) -> None:
     assert topics(w, seen) == "abcabc"
 
 
+async def test_a_member_whose_joint_read_waits_stops_at_once(w: World) -> None:
+    for n in range(4):
+        one, two = groups(w, f"a{n}", f"b{n}")
+        member, seen = w.member([one, two], "me", block=30), []
+        member.on("x", seen.append)
+        async with w.listening(member):
+            await published(w, one, n)
+            await w.until(lambda seen=seen: seen)
+            await asyncio.sleep(0.01 * n)
+            began = time.monotonic()
+        assert time.monotonic() - began < 2
+
+
 async def test_two_idle_topics_cost_one_read_that_waits(w: World) -> None:
     if w.embedded:
         pytest.skip("the embedded server's reads do not wait")

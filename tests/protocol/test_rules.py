@@ -9,9 +9,10 @@ from redis.exceptions import ConnectionError
 
 from streamio import RetryPolicy
 from streamio.delays import MOVE
-from streamio.effects import Write
+from streamio.effects import NOW, Write
 from streamio.keys import WAITING
 from streamio.protocol.notes import Parking
+from streamio.protocol.reading import reading
 from streamio.protocol.settling import sending
 
 from .stage import LEASE, Player, Stage
@@ -50,6 +51,20 @@ def test_a_note_whose_write_or_reply_fails_goes_back(monkeypatch: Any, fails_at:
     assert set(hand.acks) == (set() if sent else {"1-1", "1-2"})
     assert [note.id for note in hand.notes] == ["1-3"]  # type: ignore[union-attr]
     assert not hand.flying
+
+
+# -- a read that is to end is ended, also where it was called for just before it blocked ---------------------------------------------------------
+
+
+def test_a_stop_right_before_a_read_blocks_rings_for_the_keeper(monkeypatch: Any) -> None:
+    hand = Stage(monkeypatch).player("m").hand
+    bell: Any = hand.bell
+    exchange = reading(hand, 2.0)
+    assert next(exchange) == NOW
+    hand.halt(stopping=True)
+    bell.rung = False  # the keeper looked, and no read blocked
+    write = exchange.send(0.0)
+    assert "BLOCK" in write.commands[-1] and hand.blocked and bell.rung
 
 
 # -- nothing starts whose lease may have run out ----------------------------------------------------------------------------------------------
