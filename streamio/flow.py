@@ -61,6 +61,19 @@ def as_it_is(value: Any) -> Any:
     return value
 
 
+async def through_asyncio(value: Any, steps: Sequence[Step]) -> Sequence[Any]:
+    """As `through`, awaited."""
+    for at, step in enumerate(steps):
+        value = step(value)
+        if hasattr(value, "__await__"):
+            value = await value
+        if value is None:
+            return ()
+        if type(value) not in SINGLE:
+            return [each async for each in flowing_asyncio(value, (as_it_is, *steps[at + 1 :]))]
+    return (value,)
+
+
 async def flowing_asyncio(value: Any, steps: Sequence[Step], place: int = 0) -> AsyncGenerator[Any]:
     """As `flowing`, awaited."""
     for at in range(place, len(steps)):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
 from .effects import Do, Exchange
 from .emitter import Handlers
-from .flow import Step, checked_steps, flowing, flowing_asyncio, through
+from .flow import Step, checked_steps, flowing, flowing_asyncio, through, through_asyncio
 from .protocol.outcomes import failed, released
 from .sinks import Sink
 from .topic import Topic
@@ -103,7 +103,7 @@ class Pipeline(Coloured[C]):
         return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(self._sink.write(values, message.type))
 
     async def _handle_asyncio(self, message: Any) -> Any:
-        values = [value async for value in flowing_asyncio(message, self.steps)]
+        values = await through_asyncio(message, self.steps)
         if self._sink is None or not values:
             return None
         return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(await self._sink.write(values, message.type))

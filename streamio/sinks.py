@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from .codec import FlatCodec
+from .codec import FlatCodec, encoded
 from .effects import Words
 from .errors import AtLeastOnce
 from .items import entry_with
@@ -49,6 +49,12 @@ class Sink:
 
     def effects(self, values: Sequence[Any], type: str) -> Effects | None:
         """The commands that write these outputs."""
+        if len(values) == 1 and values[0].__class__ is dict and self.is_flat:
+            (value,) = values
+            form = self.outlet.forms.get((type, True, *value))
+            if form is not None:  # (the usual one, as `put` knows it)
+                filled = [each if each.__class__ is str and each.isascii() else encoded(each, name) for name, each in value.items()]
+                return Effects([(form, filled)])
         now = time.time()
         return Effects([self.put(value, type, now) for value in values]) if values else None
 
