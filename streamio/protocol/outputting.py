@@ -49,47 +49,78 @@ def step(hand: Hand, notes: Sequence[Output]) -> Command[list[int | str]]:
 
 
 def rows(hand: Hand) -> list[Words]:
-    """The commands for all outputs noted so far, on the reading line; their answers are owed."""
-    words = []
+    """The commands for all outputs noted so far, on the reading line; their answers are owed. None while some are under way on the other one."""
+    words: list[Words] = []
+    if not hand.way.begin(hand.reading):
+        return words
+    hand.prefetch.holds()
     while notes := take_page(hand):
         hand.sent_outputs.append(notes)
         hand.owed.append((answered, notes))
         command = step(hand, notes)
         words.append(command.in_full if hand.in_full else command.words)
     hand.in_full = False
+    over(hand)
     return words
+
+
+def over(hand: Hand) -> None:
+    """Where all is answered, outputs may go out on the other line."""
+    if not hand.sent_outputs:
+        hand.way.end(hand.reading)
 
 
 def answered(hand: Hand, notes: list[Output], reply: object) -> Exchange[None]:
     """The answer to a step on the reading line. A refusal that passes is as good as a lost line."""
+    if not hand.sent_outputs or hand.sent_outputs[0] is not notes:  # it goes again, behind one that was refused
+        return
     if isinstance(reply, NoScriptError):
-        hand.sent_outputs.popleft()
-        hand.in_full = True
-        hand.outputs.extendleft(reversed(notes))
+        refused(hand, notes)
         return
     if isinstance(reply, ResponseError) and passes(reply):
+        refused(hand, notes)
         raise ConnectionError(str(reply)) from reply
     if isinstance(reply, ResponseError) and not is_lost(reply):
         raise reply
     hand.sent_outputs.popleft()
+    over(hand)
     if not isinstance(reply, ResponseError):  # (what a lost group had is given again)
         yield from judging(hand, notes, list(reply))  # type: ignore[call-overload]
 
 
+def refused(hand: Hand, notes: Sequence[Output]) -> None:
+    """Nothing of these was done: they go again, and those that were written behind them after them."""
+    if hand.sent_outputs and hand.sent_outputs[0] is notes:
+        hand.sent_outputs.popleft()
+    hand.recall()
+    hand.outputs.extendleft(reversed(notes))
+    hand.in_full = True
+
+
 def sending_outputs(hand: Hand, line: Line) -> Exchange[None]:
-    """Bring all outputs noted to the server, on a line that owes nothing."""
-    while notes := take_flying(hand):
-        try:
-            states = yield from ask(line, step(hand, notes))
-        except BaseException as error:
-            if not is_lost(error):
-                hand.outputs.extendleft(note.doubted() for note in reversed(notes))
-                raise
-            states = []
-        finally:
-            for note in notes:
-                hand.flying.remove(note.message.id)
-        yield from judging(hand, notes, states)
+    """Bring all outputs noted to the server, on a line that owes nothing; none while some are under way on the other one."""
+    if not (hand.outputs and hand.way.begin(line)):
+        return
+    try:
+        while notes := take_flying(hand):
+            yield from judging(hand, notes, (yield from sending_page(hand, line, notes)))
+    finally:
+        hand.way.end(line)
+
+
+def sending_page(hand: Hand, line: Line, notes: list[Output]) -> Exchange[list[int | str]]:
+    """What became of each of these; nothing where the group is lost. With `ack="none"` what may be done never goes again."""
+    try:
+        return (yield from ask(line, step(hand, notes)))
+    except BaseException as error:
+        if is_lost(error):
+            return []
+        if hand.settings.ack != "none" or isinstance(error, ResponseError):
+            hand.outputs.extendleft(note.doubted() for note in reversed(notes))
+        raise
+    finally:
+        for note in notes:
+            hand.flying.remove(note.message.id)
 
 
 def take_flying(hand: Hand) -> list[Output]:
@@ -109,21 +140,21 @@ def judging(hand: Hand, notes: Sequence[Output], states: Sequence[int | str]) ->
     if states.count(DONE) == len(notes):
         hand.settled += len(notes)
         return
-    refused: list[Output] = []
+    later: list[Output] = []
     for note, state in zip(notes, states):
         if state == DONE:
             hand.settled += 1
         elif isinstance(state, str):
             error = ResponseError(state)
             if passes(error) or says(error, "OOM"):
-                refused.append(note)
+                later.append(note)
             else:
                 yield from failing(hand, note, error)
         elif not note.doubtful:
             yield from losing(hand, note, state)
-    if refused:
-        hand.outputs.extendleft(reversed(refused))
-        raise OutOfMemoryError(states[notes.index(refused[0])])
+    if later:
+        refused(hand, later)
+        raise OutOfMemoryError(states[notes.index(later[0])])
 
 
 def failing(hand: Hand, note: Output, error: Exception) -> Exchange[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 MOST = 1000  # entries in hand, what is read ahead included
 READ = 200  # entries in one read: three objects each, so that they are gone before CPython's collector (at 700 of them, 3.11) looks at them
+HELD = 100  # the same where entries stay in hand until what they put out is written: six objects each
 SLOW = 0.002  # seconds to wait for the reply to a read ahead: the server is far away, and larger reads are worth more
 BYTES = 8_000_000
 WORK = 0.1  # seconds of work to have in hand
@@ -26,6 +27,7 @@ class Prefetch:
         self.mean: float | None = None  # seconds of one entry; None before the first measurement
         self.size = 0  # bytes of one entry
         self.last = 1  # how many entries the last read asked for
+        self.usual = READ  # how many it may ask for, where the server is near
         self.largest = READ  # how many it may ask for
 
     @property
@@ -50,7 +52,13 @@ class Prefetch:
 
     def waited(self, seconds: float) -> None:
         """So long did the reply to a read ahead take to come in."""
-        self.largest = MOST // 2 if seconds > SLOW else READ
+        self.largest = MOST // 2 if seconds > SLOW else self.usual
+
+    def holds(self) -> None:
+        """Entries put something out, and stay in hand until that is written: fewer of them at a time."""
+        if self.largest == self.usual:
+            self.largest = HELD
+        self.usual = HELD
 
     def wanted(self) -> int:
         """How many entries in hand would be about 100 ms of work."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamio.protocol.prefetch import MOST, READ, Prefetch
+from streamio.protocol.prefetch import HELD, MOST, READ, SLOW, Prefetch
 
 
 def reads(prefetch: Prefetch, seconds: float, entries: int = 12, waited: float = 0.0) -> list[int]:
@@ -50,3 +50,17 @@ def test_large_entries_are_read_few_at_a_time() -> None:
     prefetch = Prefetch("auto", 1)
     prefetch.weighed(1_000_000)
     assert reads(prefetch, 1e-6)[-1] == 4
+
+
+def test_entries_that_stay_in_hand_until_their_outputs_are_written_are_read_fewer_at_a_time() -> None:
+    prefetch = Prefetch("auto", 1)
+    prefetch.took(100, 0.0001)
+    prefetch.asked(1000)
+    assert prefetch.count(0) == READ
+    prefetch.holds()
+    assert prefetch.count(0) == HELD < READ
+    prefetch.waited(2 * SLOW)
+    prefetch.holds()
+    assert prefetch.count(0) > READ, "a server that is far away is asked for more all the same"
+    prefetch.waited(0.0)
+    assert prefetch.count(0) == HELD
