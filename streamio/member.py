@@ -242,9 +242,7 @@ class ConsumerGroupMember(Readable[C], Piping[C], Guarding[C], Grouping[C, D]):
     @operation
     def flush(self) -> Exchange[None]:
         """Bring all settlements noted so far to the server now."""
-        hand = self._hand
-        if hand.is_noted or hand.flying:
-            yield Do(lambda: self._driver.run_on(hand.side, delivering(hand, hand.side)))
+        yield from self._bring()
 
     @operation
     def info(self) -> Exchange[MemberInfo]:

@@ -26,9 +26,11 @@ from .ids import seconds
 from .keys import checked_consumer
 from .protocol.hand import Hand
 from .protocol.joining import is_owing, joining, leaving
+from .protocol.keeping import catching_up, is_behind
 from .protocol.outcomes import released, succeeded
 from .protocol.prefetch import MOST, Prefetch
 from .protocol.settings import Settings
+from .protocol.settling import delivering
 from .sinks import Sink, sink_of
 
 ACK = ("auto", "manual", "none")
@@ -166,6 +168,14 @@ class Membership(Emitting[C, D]):
         hand.state = "closed"
         self.lifecycle.tell(hand.event("stopped", reason="abandoned"))
         raise Abandoned
+
+    def _bring(self) -> Exchange[None]:
+        """Bring what is noted to the server; what was written before it is answered first."""
+        hand, driver = self._hand, self._driver
+        if is_behind(hand):
+            yield Do(lambda: driver.run_if_free(hand.reading, catching_up(hand)))
+        if hand.is_noted or hand.flying:
+            yield Do(lambda: driver.run_on(hand.side, delivering(hand, hand.side)))
 
     def _need_open(self) -> None:
         if self._hand.state == "closed":

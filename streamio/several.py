@@ -21,11 +21,9 @@ from .message import ENDED, Message
 from .options import MemberOptions
 from .parts import Share
 from .protocol.conducting import conducting
-from .protocol.hand import Hand
 from .protocol.holding import guarded
 from .protocol.outcomes import released, succeeded
 from .protocol.score import Choir
-from .protocol.settling import delivering
 from .reports import MemberInfo
 from .turns import SeveralAsyncio, SeveralBlocking
 
@@ -138,8 +136,7 @@ class SeveralTopics(Composed[C]):
 
     def _deliver(self) -> Exchange[None]:
         for share in self._shares:
-            if share._hand.is_noted or share._hand.flying:
-                yield Do(bring(share._driver, share._hand))
+            yield from share._bring()
 
     @operation
     def info(self) -> Exchange[MemberInfo]:
@@ -267,11 +264,6 @@ class SeveralTopics(Composed[C]):
             choir.line.connection = choir.line.lock = None
             choir.numbered, choir.busy = 0, False
         self._score.last = self._score.fault = None
-
-
-def bring(driver: Any, hand: Hand) -> Callable[[], Any]:
-    """What brings a hand's settlements to the server."""
-    return lambda: driver.run_on(hand.side, delivering(hand, hand.side))
 
 
 def dropped(driver: Any, choir: Choir) -> Callable[[], Any]:

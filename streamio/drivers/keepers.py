@@ -10,7 +10,7 @@ from ..effects import Emit
 from ..protocol.asking import BROKEN
 from ..protocol.hand import NEVER, SOON, Hand
 from ..protocol.joining import leaving
-from ..protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
+from ..protocol.keeping import Watch, keeping, on_reading_line
 from ..protocol.recovering import backoff
 from .asyncio import Asyncio
 from .blocking import Bell, Blocking
@@ -68,9 +68,10 @@ class ThreadKeeper:
                 driver.drop(line)
             hand.finished = True
             return None
-        if is_left(hand) or is_hoarding(hand, time.monotonic()):
+        exchange = on_reading_line(hand, time.monotonic())
+        if exchange is not None:
             try:
-                driver.run_if_free(hand.reading, letting_go(hand))
+                driver.run_if_free(hand.reading, exchange)
             except BROKEN:
                 hand.reading.cut = True  # the listener's to mend; what is in hand is renewed all the same
         return driver.run_on(hand.side, keeping(hand, self.watch))
@@ -163,9 +164,10 @@ class TimerKeeper:
                 await driver.drop(line)
             hand.finished = True
             return None
-        if is_left(hand) or is_hoarding(hand, time.monotonic()):
+        exchange = on_reading_line(hand, time.monotonic())
+        if exchange is not None:
             try:
-                await driver.run_if_free(hand.reading, letting_go(hand))
+                await driver.run_if_free(hand.reading, exchange)
             except BROKEN:
                 hand.reading.cut = True  # the listener's to mend; what is in hand is renewed all the same
         return await driver.run_on(hand.side, keeping(hand, self.watch))

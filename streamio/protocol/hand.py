@@ -21,7 +21,7 @@ from ..effects import Line
 from ..outputs import Put
 from ..reports import Event
 from .gathering import Batch, each_of
-from .notes import Burial, Note, Output, Parking, closes, entry_of, release
+from .notes import Burial, Note, Output, Parking, Way, closes, entry_of, release
 from .prefetch import Prefetch
 from .settings import Settings
 
@@ -97,6 +97,7 @@ class Hand:
         for notes in (self.acks, self.notes, self.outputs, self.owed, self.sent, self.sent_outputs, self.flying):
             notes.clear()
         self.current: Any = None
+        self.way = Way(self.settings.concurrency == 1)
         self.told: dict[bool, int] = {}  # entries told as skipped, of a group that has read nothing yet, and of one that has
         self.marked = False  # an entry came that was redriven for one group
         self.undecided: list[Any] = []  # whose loops were left in a `with` block
@@ -243,9 +244,17 @@ class Hand:
         self.ahead, self.blocked, self.called = 0, False, False
         while self.sent:
             self.put_back(self.sent.popleft())
-        while self.sent_outputs:
-            self.outputs.extendleft(note.doubted() for note in reversed(self.sent_outputs.pop()))
+        self.recall()
         self.in_full = True
+
+    def recall(self) -> None:
+        """Outputs that were sent on the reading line and not answered go again, in order and before the others; with `ack="none"` never, because they
+        may be done."""
+        while self.sent_outputs:
+            notes = self.sent_outputs.pop()
+            if self.settings.ack != "none":
+                self.outputs.extendleft(note.doubted() for note in reversed(notes))
+        self.way.end(self.reading)
 
     # -- looking ------------------------------------------------------------------------------------------------------------------------
 

@@ -165,7 +165,7 @@ def leaving(hand: Hand) -> Exchange[None]:
     while True:
         try:
             yield from parting(hand)
-            if not hand.flying:
+            if not hand.flying and not hand.outputs:
                 return
         except BROKEN as error:
             hand.forget_owed()

@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 
 from ..effects import Exchange, Now
 from .announcing import is_wasted, unblocking
+from .asking import BROKEN
 from .delaying import moving
 from .gathering import due_at
 from .groups import is_lost
@@ -125,6 +126,27 @@ def is_hoarding(hand: Hand, now: float) -> bool:
 def is_left(hand: Hand) -> bool:
     """Whether a loop was left with entries in hand, or read ahead behind them."""
     return hand.state == "ready" and hand.settings.ack != "none" and bool(hand.unstarted() or hand.ahead)
+
+
+def is_behind(hand: Hand) -> bool:
+    """Whether outputs wait for others that were written on the reading line, whose answers lie there while a handler runs."""
+    return bool(hand.outputs and hand.sent_outputs and hand.way.is_ordered) and not (hand.reading.cut or hand.trouble is not None or hand.quitting)
+
+
+def on_reading_line(hand: Hand, now: float) -> Exchange[None] | None:
+    """What the keeper has to do on the reading line, where that is free."""
+    if is_left(hand) or is_hoarding(hand, now):
+        return letting_go(hand)
+    return catching_up(hand) if is_behind(hand) else None
+
+
+def catching_up(hand: Hand) -> Exchange[None]:
+    """Receive what is owed. Where the line broke, it is the listener's to mend; what was sent there in vain can go on the other one."""
+    try:
+        yield from collecting(hand)
+    except BROKEN:
+        hand.forget_owed()
+        hand.reading.cut = True
 
 
 def letting_go(hand: Hand) -> Exchange[None]:

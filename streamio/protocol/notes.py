@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..effects import Line
 from ..outputs import Put
 
 
@@ -69,6 +71,33 @@ class Effects:
 
     def __init__(self, commands: Sequence[Put], value: Any = None) -> None:
         self.commands, self.value = commands, value
+
+
+class Way:
+    """On which line outputs are under way: where they are to be in order, on one at a time."""
+
+    __slots__ = ("free", "is_ordered", "line")
+
+    def __init__(self, is_ordered: bool) -> None:
+        self.is_ordered, self.free = is_ordered, deque([None])
+        self.line: Line | None = None
+
+    def begin(self, line: Line) -> bool:
+        """Whether outputs may go out on this line now."""
+        if not self.is_ordered or self.line is line:
+            return True
+        try:
+            self.free.popleft()
+        except IndexError:
+            return False
+        self.line = line
+        return True
+
+    def end(self, line: Line) -> None:
+        """None are under way on this line any more."""
+        if self.line is line:
+            self.line = None
+            self.free.append(None)
 
 
 Note = Parking | Burial

@@ -25,7 +25,7 @@ from streamio.message import Message, Redelivered
 from streamio.protocol.asking import BROKEN
 from streamio.protocol.hand import Hand
 from streamio.protocol.joining import joining, leaving
-from streamio.protocol.keeping import Watch, is_hoarding, is_left, keeping, letting_go
+from streamio.protocol.keeping import Watch, keeping, on_reading_line
 from streamio.protocol.outcomes import failed, succeeded
 from streamio.protocol.prefetch import Prefetch
 from streamio.protocol.reading import next_message
@@ -167,13 +167,14 @@ class Player:
         while not hand.finished:
             pause: float | None = 0.5
             try:
-                if (is_left(hand) or is_hoarding(hand, self.stage.now)) and self.locked is None:
-                    yield from self.alone(letting_go(hand))
+                exchange = on_reading_line(hand, self.stage.now)
+                if exchange is not None and self.locked is None:
+                    yield from self.alone(exchange)
                 pause = yield from keeping(hand, self.watch)
             except BROKEN:
                 self.driver.drop(hand.side)
             hand.asleep = True
-            if hand.acks or hand.notes:
+            if hand.is_noted:
                 pause = 0.05 if pause is None else min(pause, 0.05)
             yield Rest(pause)
             hand.asleep = False
