@@ -34,9 +34,11 @@ def take_page(hand: Hand) -> list[Output]:
     try:
         while len(taken) < PAGE and size < BYTES:
             note = next(each)
-            size += SAMPLE * weight(note.commands)
             taken.append(note)
-            taken.extend(islice(each, min(SAMPLE, PAGE + 1 - len(taken)) - 1))  # one step for each: what another writer takes meanwhile is not here
+            much = weight(note.commands)
+            more = min(SAMPLE - 1, PAGE - len(taken), (BYTES - size) // max(much, 1))
+            size += (1 + more) * much
+            taken.extend(islice(each, more))  # one step for each: what another writer takes meanwhile is not here
     except IndexError:
         return taken
     return taken
