@@ -54,7 +54,7 @@ class Sink:
             form = self.outlet.forms.get((type, True, *value))
             if form is not None:  # (the usual one, as `put` knows it)
                 filled = [each if each.__class__ is str and each.isascii() else encoded(each, name) for name, each in value.items()]
-                return Effects([(form, filled)])
+                return Effects(((form, filled),))
         now = time.time()
         return Effects([self.put(value, type, now) for value in values]) if values else None
 

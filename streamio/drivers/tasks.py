@@ -143,7 +143,8 @@ class Tasks(Runner):
                         result = await result
                     elif result is not None:
                         refuse_generator(result, call)
-                    if (result is not None or message._asks) and await self.replied(message, result):
+                    is_reply = result is not None or message._asks
+                    if is_reply and (self.gives(message, result) if self.elsewhere is None else await self.replied(message, result)):
                         done += 1
                         continue
                 except Exception as error:
