@@ -8,12 +8,13 @@ from typing import Any
 from ..protocol.gathering import Batch
 from ..protocol.notes import Effects
 
+HARMLESS = frozenset({Effects, dict, list, tuple, str, bytes, int, float, bool})  # the usual ones, told at a glance
 BLOCKING = "on a blocking member: use a redis.asyncio client, or a plain function"
 
 
 def refuse_awaitable(result: Any, listener: Any, where: str = BLOCKING) -> None:
     """What a plain function returned may be a reply, but an awaitable or a generator would be work undone."""
-    if type(result) is Effects:
+    if type(result) in HARMLESS:
         return
     refuse_unawaited(result, listener, where)
     refuse_generator(result, listener)

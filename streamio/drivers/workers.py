@@ -13,6 +13,7 @@ from typing import Any
 from ..emitter import Handlers, Lifecycle
 from ..protocol.gathering import Batch, due_at
 from ..protocol.hand import SOON, Hand
+from ..protocol.notes import Effects
 from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message, refilling
 from ..protocol.taking import opened
@@ -94,12 +95,9 @@ class Workers(Runner):
                     continue
                 try:
                     result = call(message)
-                    if result is not None or message._asks:
-                        refuse_awaitable(result, call)
-                        self.replying(message, result)
-                        if self.gives(message, result):
-                            done += 1
-                            continue
+                    if (result is not None or message._asks) and self.replied(message, result, call):
+                        done += 1
+                        continue
                 except Exception as error:
                     self.failed(message, error, clock() - began)
                     continue
@@ -191,15 +189,21 @@ class Workers(Runner):
         try:
             result = call(message)
             if result is not None or message._asks:
-                refuse_awaitable(result, call)
-                self.replying(message, result)
-                self.gives(message, result)
+                self.replied(message, result, call)
         except Exception as error:
             return self.failed(message, error, time.monotonic() - began)
         except BaseException:
             self.hand.park(message, 0.0, message.before)
             raise
         self.succeeded(message, began)
+
+    def replied(self, message: Any, given: Any, listener: Any) -> bool:
+        """Write or note what the message's listener gave; whether it is settled by that."""
+        if given.__class__ is not Effects:
+            refuse_awaitable(given, listener)
+        if self.elsewhere is not None:
+            self.replying(message, given)
+        return self.gives(message, given)
 
     def handle(self, message: Any) -> None:
         """Call the listeners of one message and note what became of it."""
