@@ -54,6 +54,11 @@ class Composed(ConsumerGroupMember[C]):
         for share in getattr(self, "_shares", ()):
             share._handle_with(handlers, sink)
 
+    def _put_out_to(self, *sinks: Sink | None) -> None:
+        super()._put_out_to(*sinks)
+        for share in getattr(self, "_shares", ()):
+            share._put_out_to(*sinks)
+
     # -- which topics --------------------------------------------------------------------------------------------------------------------
 
     @property

@@ -1,6 +1,6 @@
 """What becomes of one value on its way through a pipe's steps.
 
-1. A step is called with one value. What it returns goes on; None drops it; an iterable fans out, each of its items goes on by itself.
+1. A step is called with one value. What it returns goes on; None drops it; an iterable fans out, each of its items but None goes on by itself.
 2. One value each are: str, bytes, mappings, tuples, messages, numbers, and whatever is not iterable, or a model of pydantic.
 3. In asyncio a step may be a coroutine function or an async generator function, too.
 """
@@ -27,6 +27,8 @@ def is_single(value: Any) -> bool:
 
 def flowing(value: Any, steps: Sequence[Step], place: int = 0) -> Iterator[Any]:
     """What comes out at the end of the steps, from this place on."""
+    if value is None:
+        return
     for at in range(place, len(steps)):
         step = steps[at]
         value = step(value)
@@ -76,6 +78,8 @@ async def through_asyncio(value: Any, steps: Sequence[Step]) -> Sequence[Any]:
 
 async def flowing_asyncio(value: Any, steps: Sequence[Step], place: int = 0) -> AsyncGenerator[Any]:
     """As `flowing`, awaited."""
+    if value is None:
+        return
     for at in range(place, len(steps)):
         value = steps[at](value)
         if hasattr(value, "__await__"):

@@ -21,10 +21,13 @@ from .protocol.taking import opened
 
 if TYPE_CHECKING:
     from .member import ConsumerGroupMember
+    from .sinks import Sink
 
 
 class Loop:
-    """What both colours share."""
+    """What both colours share. `sink`: where what comes out of a pipe that begins with this goes."""
+
+    sink: Sink | None = None
 
     def __init__(self, member: ConsumerGroupMember[Any]) -> None:
         self.member: Any = member

@@ -25,7 +25,7 @@ from .group import ConsumerGroupTopic, one_of, positive
 from .ids import seconds
 from .keys import checked_consumer
 from .protocol.hand import Hand
-from .protocol.joining import is_owing, joining, leaving
+from .protocol.joining import is_owing, joining, leaving, looking_at_outlets
 from .protocol.keeping import catching_up, is_behind
 from .protocol.outcomes import released, succeeded
 from .protocol.prefetch import MOST, Prefetch
@@ -79,8 +79,12 @@ class Membership(Emitting[C, D]):
         self._runner.handlers = proxy(self) if handlers is None else handlers
         self._runner.elsewhere = replies.reply if replies is not None and not near else None
         hand.reply_to = replies.outlet if replies is not None and near else None
-        hand.outlets = tuple(each.outlet.key for each in (sink, replies) if each is not None and each.reaches(hand))
         hand.is_clustered = hand.source.cluster
+        self._put_out_to(sink, replies)
+
+    def _put_out_to(self, *sinks: Sink | None) -> None:
+        """What is put out goes to these: their keys are looked at before anything is read."""
+        self._hand.outlets = tuple(each.outlet.key for each in sinks if each is not None and each.reaches(self._hand))
 
     def _verdict(self, error: BaseException | None) -> None:
         """The end of the `with` block decides about the messages whose loops were left."""
@@ -91,7 +95,7 @@ class Membership(Emitting[C, D]):
             hand.current = None
         hand.undecided = []
         for message in messages:
-            released(hand, message) if error is not None else succeeded(hand, message)
+            released(hand, message) if error is not None or message is hand.halfway else succeeded(hand, message)
 
     @operation
     def _enter(self, loop: Any) -> Exchange[None]:
@@ -100,6 +104,7 @@ class Membership(Emitting[C, D]):
             self._listener = here(self._is_asyncio)  # a loop may go from hand to hand
             return
         self._take_for("iterating")
+        self._put_out_to(loop.sink, self._replies)
         try:
             yield from self._join()
         except BaseException:
@@ -124,6 +129,8 @@ class Membership(Emitting[C, D]):
                 yield Do(lambda: self._driver.drop(hand.reading))
                 raise
             self._keeper.start()
+        elif not hand.sound.issuperset(hand.outlets):
+            yield Do(lambda: self._driver.run_on(hand.side, looking_at_outlets(hand, hand.side)))
 
     def _part(self) -> Exchange[None]:
         """Leave the group: settle, give back, close the lines."""

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
 from .effects import Do, Exchange
-from .emitter import Handlers
+from .emitter import Handlers, matches
 from .flow import Step, checked_steps, flowing, flowing_asyncio, through, through_asyncio
-from .protocol.outcomes import failed, released
+from .protocol.outcomes import failed, released, unhandled
 from .sinks import Sink
 from .topic import Topic
 
@@ -118,13 +118,20 @@ class Flow:
 
     def __init__(self, pipe: Pipeline[Any], loop: Any) -> None:
         self.pipe, self.loop, self.member = pipe, loop, pipe.member
+        loop.sink = pipe._sink
         self.message: Any = None
         self.values: Any = None  # what comes out of the message
         self.kept: list[Any] = []
 
     def begin(self, message: Any, values: Any) -> None:
-        """The next message is in the pipe."""
+        """The next message is in the pipe; where it is not for this one, nothing comes out of it."""
+        if not (self.pipe.type == "*" or matches(self.pipe.type, message.type)):
+            self.loop.message = message._hand.current = None
+            self.member.lifecycle.tell(unhandled(message._hand, message))
+            return
         self.message, self.values, self.kept = message, values, []
+        if self.pipe._sink is not None:
+            message._hand.halfway = message
 
     def keep(self, value: Any) -> Any:
         """The value, which the topic gets, too."""
@@ -134,7 +141,7 @@ class Flow:
 
     def end(self) -> Any:
         """All of the message has come out: write it. What is to be awaited in asyncio; else None."""
-        message, sink, self.message = self.message, self.pipe._sink, None
+        message, sink = self.taken(), self.pipe._sink
         if sink is None or not self.kept:
             return None
         if not sink.reaches(message._hand):
@@ -144,7 +151,7 @@ class Flow:
 
     def fail(self, error: Exception) -> None:
         """A step raised: the entry has failed, and the loop goes on."""
-        message, self.message = self.message or self.loop.message, None
+        message = self.taken() or self.loop.message
         hand = message._hand
         self.loop.message = hand.current = None
         retrying = failed(hand, message, error, random.random())
@@ -152,11 +159,24 @@ class Flow:
         if retrying is not None:
             self.member.lifecycle.tell(retrying)
 
+    def taken(self) -> Any:
+        """The message that was in the pipe."""
+        message, self.message = self.message, None
+        if message is not None:
+            message._hand.halfway = None
+        return message
+
+    def give_up(self) -> None:
+        """What has not come out as a whole is not written, and its entry comes again."""
+        message = self.taken() or self.loop.message
+        if message is not None:
+            self.loop.message = message._hand.current = None
+            released(message._hand, message)
+
     def __del__(self) -> None:
-        """The loop was left: what has not come out as a whole is not written, and its entry comes again."""
+        """The loop was left."""
         if self.message is not None and self.pipe._sink is not None:
-            self.loop.message = self.message._hand.current = None
-            released(self.message._hand, self.message)
+            self.give_up()
 
 
 class BlockingFlow(Flow):
@@ -173,12 +193,16 @@ class BlockingFlow(Flow):
             if self.message is None:
                 message = next(self.loop)
                 self.begin(message, flowing(message, self.pipe.steps))
+                continue
             try:
                 for value in self.values:
                     return self.keep(value)
                 self.end()
             except Exception as error:
                 self.fail(error)
+            except BaseException:  # a step was interrupted, or cancelled
+                self.give_up()
+                raise
 
 
 class AsyncioFlow(Flow):
@@ -195,6 +219,7 @@ class AsyncioFlow(Flow):
             if self.message is None:
                 message = await anext(self.loop)
                 self.begin(message, flowing_asyncio(message, self.pipe.steps))
+                continue
             try:
                 async for value in self.values:
                     return self.keep(value)
@@ -203,6 +228,9 @@ class AsyncioFlow(Flow):
                     await written
             except Exception as error:
                 self.fail(error)
+            except BaseException:  # a step was interrupted, or cancelled
+                self.give_up()
+                raise
 
 
 class Piping(Coloured[C]):

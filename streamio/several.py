@@ -250,7 +250,7 @@ class SeveralTopics(Composed[C]):
                 messages.append(hand.current)
                 hand.current = None
             for message in messages:
-                released(hand, message) if error is not None else succeeded(hand, message)
+                released(hand, message) if error is not None or message is hand.halfway else succeeded(hand, message)
 
     def _after_fork(self) -> None:
         for choir in self._score.choirs:

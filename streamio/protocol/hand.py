@@ -97,6 +97,8 @@ class Hand:
         for notes in (self.acks, self.notes, self.outputs, self.owed, self.sent, self.sent_outputs, self.flying):
             notes.clear()
         self.current: Any = None
+        self.halfway: Any = None  # the message whose outputs have not come out of a pipe's loop as a whole
+        self.sound: set[str] = set()  # keys of outlets that hold streams
         self.way = Way(self.settings.concurrency == 1)
         self.told: dict[bool, int] = {}  # entries told as skipped, of a group that has read nothing yet, and of one that has
         self.marked = False  # an entry came that was redriven for one group

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.exceptions import ConnectionError, NoPermissionError, OutOfMemoryError, ResponseError
 
 from ..commands import Command, leave, unseat, xack, xlen
-from ..effects import Chance, Drop, Emit, Exchange, Now, Receive, Rest, Words, Write
+from ..effects import Chance, Drop, Emit, Exchange, Line, Now, Receive, Rest, Words, Write
 from ..errors import SetupError
 from ..keys import WAITING
 from ..scripts import RENEW
@@ -55,8 +55,7 @@ def entering(hand: Hand) -> Exchange[None]:
     """As `joining`, once."""
     yield from reaching(hand)
     yield from checking(hand)
-    for key in hand.outlets:
-        yield from ask(hand.reading, xlen(key))  # another type is refused by name
+    yield from looking_at_outlets(hand, hand.reading)
     s = hand.settings
     if (yield from creating_on(hand.reading, s.topic, s.group, s.start)):
         yield from counting_gap(hand)  # what was trimmed before there was a group is nobody's
@@ -68,6 +67,14 @@ def entering(hand: Hand) -> Exchange[None]:
     hand.poll_at = hand.claim_at = float("inf") if s.ack == "none" else 0.0
     hand.down_since = None
     hand.state, hand.reading.cut = "ready", False
+
+
+def looking_at_outlets(hand: Hand, line: Line) -> Exchange[None]:
+    """See that what is put out can go where it is to go: another type of key is refused by name."""
+    for key in hand.outlets:
+        if key not in hand.sound:
+            yield from ask(line, xlen(key))
+            hand.sound.add(key)
 
 
 def reaching(hand: Hand) -> Exchange[None]:
