@@ -282,16 +282,15 @@ def written(w: World) -> list[tuple[int, int]]:
     return [(int(each["n"]), int(each["part"])) for each in out(w)]
 
 
-async def again(w: World, member) -> list[tuple[str, int]]:
+async def again(w: World, member, count: int) -> list[tuple[str, int]]:
     """What another member of the group gets now: (number, deliveries)."""
-    other = w.member(member.group)
-    found = []
-    while messages := await w.do(other.read(10, timeout=0.15)):
-        for message in messages:
+    other, found = w.member(member.group), []
+    while len(found) < count:
+        for message in await w.do(other.read(10, timeout=2)):
             found.append((message["n"], message.deliveries))
             message.ack()
     await w.do(other.close())
-    return sorted(found)
+    return found
 
 
 async def test_a_loop_gets_each_value_and_an_entrys_outputs_are_written_when_its_last_was_consumed(w: World) -> None:
@@ -309,7 +308,7 @@ async def test_a_loop_gets_each_value_and_an_entrys_outputs_are_written_when_its
     assert written(w) == [(0, 0), (0, 1), (1, 0), (1, 1)] and w.pending(member.group) == []
 
 
-@pytest.mark.parametrize("how", ["break", "raise", "break in a block", "raise in a block", "kept in a block"])
+@pytest.mark.parametrize("how", ["break", "raise in a block", "kept in a block"])
 async def test_a_loop_left_in_the_middle_of_an_entry_writes_nothing_of_it_and_it_comes_again(w: World, how: str) -> None:
     member, topic = await piped(w, 2)
     kept = []
@@ -335,7 +334,7 @@ async def test_a_loop_left_in_the_middle_of_an_entry_writes_nothing_of_it_and_it
     gc.collect()
     await w.do(member.close())
     assert written(w) == [(0, 0), (0, 1)]
-    assert await again(w, member) == [("1", 2)]
+    assert await again(w, member, 1) == [("1", 2)] and w.pending(member.group) == []
 
 
 async def test_a_step_that_raises_in_a_loop_is_tried_again_while_the_others_flow_on(w: World) -> None:
