@@ -27,7 +27,8 @@ class Composed(ConsumerGroupMember[C]):
     def __init__(self, topic: Any, group_member_id: str | None = None, *, handlers: Any = None, **options: Any) -> None:
         groups = ranked(topic)
         begin: Any = ConsumerGroupMember.__init__
-        begin(self, groups[0][0], group_member_id, **options)
+        begin(self, groups[0][0], group_member_id, **{**options, "reply_to": None})
+        self._options = {**self._options, "reply_to": options.get("reply_to")}  # each part's
         self.family.discard(self)
         self.above, self.family = None, WeakSet[Handlers]([self])
         ensemble: Any = SeveralTasks if self._is_asyncio else SeveralWorkers
@@ -106,10 +107,12 @@ class Composed(ConsumerGroupMember[C]):
         if isinstance(priority, bool) or not isinstance(priority, int):
             raise TypeError(f"priority must be a whole number, not {priority!r}")
         if group._is_asyncio != self._is_asyncio:
-            raise TypeError(f"all groups of a member have one colour: {group!r} belongs to another kind of client than {self.groups[0]!r}")
+            raise TypeError(f"all groups of a member have one colour: {group!r} belongs to another kind of client than the member")
         share = Share(self, group, priority)
         if any((each.place, each.group.topic.name) == (share.place, group.topic.name) for each in self._shares):
             raise ValueError(f"the member reads {group!r} already")
+        if self._lent[1] is not None:
+            self._lent[1].begin_at(group.topic)
         return share
 
     def _compose(self, share: Share[C]) -> None:

@@ -100,7 +100,7 @@ class Guarding(Coloured[C]):
         if self._hand.settings.ack != "auto":
             raise ValueError(f"once_per needs a member with ack='auto', not {self._hand.settings.ack!r}")
         guard = Guard(key, checked_window(window), in_doubt)
-        return lambda function: (guarded_asyncio if self._is_asyncio else guarded)(function, guard, self._driver)
+        return lambda function: (guarded_asyncio if self._is_asyncio else guarded)(function, guard)
 
 
 def checked_window(window: Duration) -> float:
@@ -111,13 +111,14 @@ def checked_window(window: Duration) -> float:
     return value
 
 
-def guarded(function: Callable[[Any], Any], guard: Guard, driver: Any) -> Callable[[Any], Any]:
+def guarded(function: Callable[[Any], Any], guard: Guard) -> Callable[[Any], Any]:
     """The handler behind its guard."""
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{function!r} is a coroutine function, and this member belongs to a blocking client: use a plain `def`")
 
     @functools.wraps(function)
     def handler(message: Any) -> Any:
+        driver = message._hand.driver
         if not driver.run(guard.beginning(message)):
             return None
         try:
@@ -130,11 +131,12 @@ def guarded(function: Callable[[Any], Any], guard: Guard, driver: Any) -> Callab
     return handler
 
 
-def guarded_asyncio(function: Callable[[Any], Any], guard: Guard, driver: Any) -> Callable[[Any], Any]:
+def guarded_asyncio(function: Callable[[Any], Any], guard: Guard) -> Callable[[Any], Any]:
     """As `guarded`, awaited."""
 
     @functools.wraps(function)
     async def handler(message: Any) -> Any:
+        driver = message._hand.driver
         if not await driver.run(guard.beginning(message)):
             return None
         try:

@@ -74,7 +74,7 @@ class Membership(Emitting[C, D]):
         if handlers is not None and self._user:
             raise RuntimeError(f"member {self.id!r} is {self._user} already; use clone() for another")
         hand, replies = self._hand, self._replies if handlers is None else None
-        hand.source = self._driver.source
+        hand.source, hand.driver = self._driver.source, self._driver
         near = replies is not None and replies.reaches(hand)
         self._runner.handlers = proxy(self) if handlers is None else handlers
         self._runner.elsewhere = replies.reply if replies is not None and not near else None

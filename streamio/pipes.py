@@ -39,7 +39,7 @@ class Pipeline(Coloured[C]):
         self.steps = checked_steps(steps if self.topic is None else most, self._is_asyncio)
         if member._hand.settings.ack == "manual":
             raise ValueError("a pipe acknowledges its entries itself: the member must have ack='auto', not 'manual'")
-        self._sink = None if self.topic is None else Sink(self.topic, member.group.topic, "the pipe's topic")
+        self._sink = None if self.topic is None else Sink(self.topic, [group.topic for group in member.groups], "the pipe's topic")
 
     def __repr__(self) -> str:
         names = [getattr(step, "__name__", repr(step)) for step in self.steps]
@@ -56,7 +56,7 @@ class Pipeline(Coloured[C]):
     @property
     def is_exactly_once(self) -> bool:
         """Whether each entry's outputs are written once, in one step with its acknowledgement; False where they go elsewhere, or nowhere."""
-        return self._sink is not None and self._sink.is_near
+        return self._sink is not None and all(self._sink.is_near(group.topic) for group in self.member.groups)
 
     @operation
     def run(self) -> Exchange[None]:

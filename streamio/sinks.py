@@ -22,18 +22,27 @@ from .topic import Topic
 class Sink:
     """The topic at the end of a pipe, or where replies go."""
 
-    def __init__(self, topic: Topic[Any], source: Topic[Any], what: str) -> None:
-        if topic._is_asyncio != source._is_asyncio:
-            raise TypeError(f"{what} {topic.name!r} and topic {source.name!r} must have clients of one colour")
-        self.topic = topic
+    def __init__(self, topic: Topic[Any], sources: Sequence[Topic[Any]], what: str) -> None:
+        self.topic, self.what = topic, what
         self.outlet = Outlet(topic.name, topic.codec, topic._publisher.retention)
         self.is_flat = type(topic.codec) is FlatCodec
-        self.is_near = is_near(topic, source._driver.source, source.name)
         self.known: tuple[Any, bool] = (None, False)  # the hand that was last asked for, and whether one step can write to both
-        if not self.is_near:
+        for source in sources:
+            self.begin_at(source)
+
+    def begin_at(self, source: Topic[Any]) -> None:
+        """Outputs of this topic's entries go here: a warning where that cannot be in one step with the acknowledgement."""
+        topic = self.topic
+        if topic._is_asyncio != source._is_asyncio:
+            raise TypeError(f"{self.what} {topic.name!r} and topic {source.name!r} must have clients of one colour")
+        if not self.is_near(source):
             where = "in another slot of the cluster" if topic._driver.source.cluster else "on another server"
-            text = f"{what} {topic.name!r} is {where} than {source.name!r}: it is written before the acknowledgement, at least once"
+            text = f"{self.what} {topic.name!r} is {where} than {source.name!r}: it is written before the acknowledgement, at least once"
             warnings.warn(text, AtLeastOnce, stacklevel=find_caller())
+
+    def is_near(self, source: Topic[Any]) -> bool:
+        """Whether one step can write here and acknowledge there."""
+        return is_near(self.topic, source._driver.source, source.name)
 
     def reaches(self, hand: Any) -> bool:
         """Whether one step can write here what an entry in this hand puts out. (A member may read several topics, and be given more.)"""
@@ -84,7 +93,7 @@ def sink_of(topic: Any, source: Topic[Any]) -> Sink | None:
     """Where a member's replies go."""
     if topic is not None and not isinstance(topic, Topic):
         raise TypeError(f"reply_to must be a Topic, not {topic!r}")
-    return None if topic is None else Sink(topic, source, "reply_to")
+    return None if topic is None else Sink(topic, [source], "reply_to")
 
 
 def is_near(topic: Topic[Any], source: Any, key: str) -> bool:

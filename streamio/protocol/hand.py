@@ -60,6 +60,7 @@ class Hand:
         self.others: Sequence[Hand] = ()  # those of the member's other topics
         self.stopping = self.paused = self.displaced = self.halted = False
         self.source: Any = None  # of its connections
+        self.driver: Any = None  # performs what goes on none of the lines
         self.outlets: tuple[str, ...] = ()  # keys that outputs go to
         self.reply_to: Outlet | None = None  # where replies go that their entries say nothing of
         self.is_clustered = False  # only keys of one slot can be written in one step
