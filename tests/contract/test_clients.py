@@ -286,6 +286,29 @@ async def test_a_cluster_client_that_was_never_used_does_the_job(colour: str, cl
         await small_job(w, client)
 
 
+async def test_topics_of_one_slot_are_read_together_and_others_beside_them(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        tag, other = next(cluster.keys_on(0, w.name + ":%d")), next(cluster.keys_on(2, w.name + ":%d"))
+        groups = [ConsumerGroupTopic(Topic(key, client), "group") for key in (f"{{{tag}}}:a", f"{{{tag}}}:b", other)]
+        w.things += [group.topic for group in groups]
+        member, seen = w.member(groups, "me", block=5), []
+        member.on("x", lambda message: seen.append(message.topic))
+        async with w.listening(member):
+            for n, group in enumerate(groups * 2, 1):
+                await w.until(lambda: [blocked(cluster, place) for place in range(3)] == [1, 0, 1])
+                await w.do(group.topic.publish("x"))
+                await w.until(lambda n=n: len(seen) == n, 1)
+            member.stop()
+            await w.until(lambda: not any(w.raw.xinfo_consumers(group.topic.name, "group") for group in groups), 2)
+        assert seen == [group.topic.name for group in groups * 2]
+        assert [w.raw.xpending(group.topic.name, "group")["pending"] for group in groups] == [0, 0, 0]
+
+
+def blocked(cluster: Cluster, place: int) -> int:
+    """How many clients wait for a reply of this master."""
+    return int(cluster.ask(place, "INFO", "clients").split("blocked_clients:")[1].split()[0])
+
+
 async def test_a_moved_slot_is_followed_by_members_and_publishers(colour: str, cluster: Cluster) -> None:
     async with on_cluster(colour, cluster) as (w, client):
         topic = Topic(next(cluster.keys_on(0, w.name + ":%d")), client)
