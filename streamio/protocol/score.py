@@ -146,10 +146,16 @@ class Score:
 
     def may_go_on(self, part: Part, now: float) -> bool:
         """Whether a place may go on with the same part: nobody of its rank or above has anything, and they were looked at lately."""
-        rivals = [each for each in self.parts if each is not part and each.priority >= part.priority]
-        if any(hand.alone for hand in self.hands) or part.leaves or any(each.hand.fresh or each.hand.taken or each.hand.owed for each in rivals):
-            return False
-        return not rivals or now - self.asked_at < TURN
+        alone = True  # (for each entry where handlers run beside each other: no lists)
+        for each in self.parts:
+            hand = each.hand
+            if hand.alone:
+                return False
+            if each is not part and each.priority >= part.priority:
+                if hand.fresh or hand.taken or hand.owed:
+                    return False
+                alone = False
+        return not part.leaves and (alone or now - self.asked_at < TURN)
 
     def is_dry(self, now: float) -> bool:
         """Whether nothing is to be had now of any part."""
