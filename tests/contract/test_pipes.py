@@ -308,7 +308,7 @@ async def test_a_loop_gets_each_value_and_an_entrys_outputs_are_written_when_its
     assert written(w) == [(0, 0), (0, 1), (1, 0), (1, 1)] and w.pending(member.group) == []
 
 
-@pytest.mark.parametrize("how", ["break", "raise in a block", "kept in a block"])
+@pytest.mark.parametrize("how", ["raise", "break in a block", "kept in a block"])
 async def test_a_loop_left_in_the_middle_of_an_entry_writes_nothing_of_it_and_it_comes_again(w: World, how: str) -> None:
     member, topic = await piped(w, 2)
     kept = []
@@ -469,6 +469,14 @@ async def test_a_key_that_becomes_another_thing_fails_its_entries_by_the_retry_p
     assert [letter["dead:reason"] for letter in dead(w, member.group)] == ["failed"] * 2
     assert w.raw.get(topic.name) == "text" and len(failed) == 4 and all("WRONGTYPE" in each for each in failed)
     assert w.pending(member.group) == []
+
+
+async def test_a_reply_that_cannot_be_written_takes_back_what_was_put_out_before_it(w: World) -> None:
+    member, topic = await piped(w, 0, RetryPolicy(max_deliveries=1))
+    w.raw.set(w.key("text"), "text")
+    await w.do(member.group.topic.publish("order", {"n": 0}, headers={"reply_to": w.key("text")}))
+    await w.do(member.pipe(twins, topic).drain())
+    assert out(w) == [] and ["WRONGTYPE" in letter["dead:error"] for letter in dead(w, member.group)] == [True]
 
 
 def exhausted(w: World, pipe):
