@@ -295,7 +295,7 @@ async def test_topics_of_one_slot_are_read_together_and_others_beside_them(colou
         member.on("x", lambda message: seen.append(message.topic))
         async with w.listening(member):
             for n, group in enumerate(groups * 2, 1):
-                await w.until(lambda: [blocked(cluster, place) for place in range(3)] == [1, 0, 1])
+                await w.until(lambda: [blocked_on(cluster, place) for place in range(3)] == [1, 0, 1])
                 await w.do(group.topic.publish("x"))
                 await w.until(lambda n=n: len(seen) == n, 1)
             member.stop()
@@ -304,7 +304,7 @@ async def test_topics_of_one_slot_are_read_together_and_others_beside_them(colou
         assert [w.raw.xpending(group.topic.name, "group")["pending"] for group in groups] == [0, 0, 0]
 
 
-def blocked(cluster: Cluster, place: int) -> int:
+def blocked_on(cluster: Cluster, place: int) -> int:
     """How many clients wait for a reply of this master."""
     return int(cluster.ask(place, "INFO", "clients").split("blocked_clients:")[1].split()[0])
 

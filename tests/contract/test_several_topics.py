@@ -181,7 +181,7 @@ async def test_what_runs_and_waits_is_bounded_for_the_member_as_a_whole(w: World
         await published(w, group, 1, 2, 3)
     async with w.listening(member):
         await w.until(lambda: gate.inside == 2)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
         assert gate.most == 2
         assert sum(row[1] == "me" for group in all_of_them for row in w.pending(group)) <= 3
         gate.open()
