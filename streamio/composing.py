@@ -67,6 +67,10 @@ class Composed(ConsumerGroupMember[C]):
         """The groups that the member reads, in the order in which they were added."""
         return tuple(share.group for share in self._shares)
 
+    @property
+    def _made_of(self) -> Any:
+        return {share.group: share.part.priority for share in self._shares}
+
     @operation
     def add_group(self, group: ConsumerGroupTopic[C], priority: int = 0) -> Exchange[None]:
         """Read this group, too, from now on; where the member is at work, it is ready to when this returns."""

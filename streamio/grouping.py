@@ -31,6 +31,11 @@ class Grouping(Membership[C, D]):
         """The groups that the member reads, in the order in which they were added."""
         return (self.group,)
 
+    @property
+    def _made_of(self) -> Any:
+        """What another member of the same groups is made of."""
+        return self.group
+
     @operation
     def add_group(self, group: ConsumerGroupTopic[Any], priority: int = 0) -> Exchange[None]:
         """Read this group, too, from now on. The member must have been made of a list or a mapping: `ConsumerGroupMember([group], …)`.

@@ -270,7 +270,7 @@ class ConsumerGroupMember(Readable[C], Piping[C], Guarding[C], Grouping[C, D]):
         """Another member of the same group with the same handlers and options, where `options` do not say otherwise."""
         handlers = options.pop("handlers", None)
         make: Any = ConsumerGroupMember
-        other: ConsumerGroupMember[C, D] = make(self.group, id, **{**self._options, **options})
+        other: ConsumerGroupMember[C, D] = make(self._made_of, id, **{**self._options, **options})
         for event, listeners in self._events.items():
             for function, listener in listeners.items():
                 other._add_event_handler(event, function, listener)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Unpack, cast
+from typing import Any, cast
 
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .composing import Composed
@@ -18,7 +18,6 @@ from .ids import Duration, seconds
 from .loop import AsyncioLoop, BlockingLoop
 from .member import ConsumerGroupMember
 from .message import ENDED, Message
-from .options import MemberOptions
 from .parts import Share
 from .protocol.conducting import conducting
 from .protocol.holding import guarded
@@ -146,16 +145,6 @@ class SeveralTopics(Composed[C]):
         for share in self._shares:
             infos.append((yield from inner(share)))
         return total(self, infos)
-
-    def clone(self, id: str | None = None, **options: Unpack[MemberOptions]) -> ConsumerGroupMember[C]:
-        """As of a plain member, of the same groups with the same priorities."""
-        copy: Any = super().clone
-        first, self.group = self.group, cast(Any, {share.group: share.part.priority for share in self._shares})
-        try:
-            other: ConsumerGroupMember[C] = copy(id, **options)
-            return other
-        finally:
-            self.group = first
 
     # -- one use at a time -----------------------------------------------------------------------------------------------------------------
 

@@ -200,6 +200,7 @@ async def test_loops_reads_and_drains_take_from_all_topics(w: World) -> None:
     assert sum(len(w.pending(group)) for group in (one, two)) == 0
     await published(w, one, 5)
     async with w.block(member.clone("other")) as loops:
+        assert loops.groups == member.groups
         seen = []
         async for message in w.each(loops):
             seen.append(message["i"])
