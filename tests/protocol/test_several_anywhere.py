@@ -47,6 +47,7 @@ def window(monkeypatch: Any, kinds: Any = None, **options: Any) -> list[int]:
 
     stage.hooks.append(mark)
     stage.play()
+    assert stage.left() == [], "undisturbed it handles all itself"
     return [at for at, marked in enumerate(marks, 1) if marked]
 
 
