@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..codec import REPLY_TO, AnyCodec, FlatCodec, JSONCodec, decoded, encoded, headers_of, pairs_of, wire
+from ..codec import AnyCodec, FlatCodec, JSONCodec, decoded, encoded, headers_of, pairs_of, wire
 from ..effects import Words
 from ..keys import side_key, slot
 from ..outputs import Head, Put
@@ -84,7 +84,7 @@ def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Pu
     if hand.settings.ack == "manual":
         return ()
     commands, value = (result.commands, result.value) if type(result) is Effects else ((), result)
-    if message._asks or (value is not None and (hand.reply_to is not None or REPLY_TO in message._flat)):
+    if message._asks or (value is not None and (hand.reply_to is not None or message._header("reply_to") is not None)):
         return [*commands, *reply(hand, message, value, now)]
     return commands
 

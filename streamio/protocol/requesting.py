@@ -15,12 +15,12 @@ from copy import copy
 from itertools import count
 from typing import Any
 
-from redis.exceptions import MovedError, RedisError, ResponseError
+from redis.exceptions import MovedError, ResponseError
 
 from ..codec import REPLY_TO, AnyCodec, headers_in
 from ..commands import xread
 from ..effects import NOW, Call, Do, Exchange, Redirect, Words
-from ..errors import PublishUncertain, RequestTimeout, StreamioError, Unanswered
+from ..errors import PublishUncertain, RequestTimeout, SetupError, Unanswered
 from ..ids import NEW
 from ..keys import side_key
 from .asking import BROKEN, fine
@@ -80,6 +80,8 @@ class Desk:
                 yield from self.beginning()
             self.outbox.append(request)
             while request.flat is None:
+                if request.error is not None:
+                    raise request.error
                 left = end - (yield NOW)
                 if left <= 0:
                     raise RequestTimeout(self.publisher.topic, timeout) from fault
@@ -90,8 +92,7 @@ class Desk:
             return request.flat
         finally:
             self.waiting.pop(request.id, None)
-            if request in self.outbox:
-                self.outbox.remove(request)
+            withdrawn(self.outbox, request)
             self.wake()
 
     def beginning(self) -> Exchange[None]:
@@ -101,13 +102,11 @@ class Desk:
 
     def turning(self, request: Request, left: float) -> Exchange[None]:
         """One turn: send, read for all, or wait for whoever does."""
-        if request.error is not None:
-            raise request.error
-        if not request.is_sent and self.is_alone(request) and taken(self.reader):
+        if not request.is_sent and self.reader and self.is_alone(request):
             yield from self.holding(self.reader, self.sending_and_reading(request, left))
-        elif not request.is_sent and taken(self.sender):
+        elif not request.is_sent and self.sender:
             yield Do(lambda: self.alone(self.holding(self.sender, self.sending())))
-        elif request.is_sent and taken(self.reader):
+        elif request.is_sent and self.reader:
             yield from self.holding(self.reader, self.reading(left))
         else:
             yield Do(lambda: request.bell.rest(left))
@@ -122,10 +121,13 @@ class Desk:
 
     def is_alone(self, request: Request) -> bool:
         """Whether no other request is to be sent."""
-        return len(self.outbox) == 1 and self.outbox[0] is request
+        return [*self.outbox] == [request]
 
     def holding(self, token: deque[None], exchange: Exchange[None]) -> Exchange[None]:
-        """Perform it; after that the token is free."""
+        """Perform it where the token is free; after that it is again."""
+        if not taken(token):
+            exchange.close()
+            return
         try:
             yield from exchange
         finally:
@@ -147,11 +149,16 @@ class Desk:
             batch = emptied(self.outbox, BATCH)
             try:
                 yield from self.sending_batch(batch)
-            except (RedisError, OSError, StreamioError) as error:
+            except Exception as error:
                 for request in batch:
                     request.error = self.doubt(error.__cause__) if isinstance(error, PublishUncertain) else copy(error)
-            for request in batch:
-                request.bell.ring()
+            except BaseException as error:  # whoever sends was interrupted; the others wait for an answer
+                for request in batch:
+                    request.error = self.doubt(error)
+                raise
+            finally:
+                for request in batch:
+                    request.bell.ring()
 
     def sending_batch(self, batch: list[Request]) -> Exchange[None]:
         """Send these in one write."""
@@ -159,8 +166,10 @@ class Desk:
         replies = yield from self.publisher.sending([self.added(retention, request) for request in batch], [])
         for request, reply in zip(batch, replies):
             request.is_sent = True
-            if isinstance(reply, ResponseError):
-                request.error = reply
+            try:
+                fine(reply, ("XADD", self.publisher.topic))
+            except (ResponseError, SetupError) as error:
+                request.error = error
 
     def doubt(self, cause: BaseException | None) -> Exception:
         """What the caller of one request gets where its write broke: the cause itself where that says that nothing was written."""
@@ -175,8 +184,9 @@ class Desk:
         return ("XADD", self.publisher.topic, *retention, "*", *request.words)
 
     def sending_and_reading(self, request: Request, left: float) -> Exchange[None]:
-        """Send the request, and read, in one write."""
-        self.outbox.remove(request)
+        """Send the request, and read, in one write; not where somebody sends it with others."""
+        if not withdrawn(self.outbox, request):
+            return
         retention = yield from self.publisher.retaining()
         reads = self.read_words(left)
         try:
@@ -246,6 +256,15 @@ def emptied(queue: deque[Request], most: int) -> list[Request]:
         except IndexError:  # another thread took it
             break
     return found
+
+
+def withdrawn(queue: deque[Request], request: Request) -> bool:
+    """Whether the request was in the queue; it is not any more."""
+    try:
+        queue.remove(request)
+    except ValueError:
+        return False
+    return True
 
 
 def ring(request: Request | None) -> None:
