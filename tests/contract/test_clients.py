@@ -20,7 +20,8 @@ from redis.backoff import ExponentialBackoff
 from redis.cache import CacheConfig
 from redis.credentials import UsernamePasswordCredentialProvider
 
-from streamio import ConsumerGroupTopic, Topic
+from streamio import AtLeastOnce, ConsumerGroupTopic, RetryPolicy, Topic
+from streamio.keys import side_key
 
 from ..topologies import Cluster, Hub, SentinelGroup, world
 from ..world import World
@@ -307,6 +308,35 @@ async def test_topics_of_one_slot_are_read_together_and_others_beside_them(colou
 def blocked_on(cluster: Cluster, place: int) -> int:
     """How many clients wait for a reply of this master."""
     return int(cluster.ask(place, "INFO", "clients").split("blocked_clients:")[1].split()[0])
+
+
+async def test_a_pipe_within_a_slot_is_exactly_once_also_where_it_moves_and_one_to_another_slot_warns(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        tag, other = next(cluster.keys_on(0, w.name + ":%d")), next(cluster.keys_on(2, w.name + ":%d"))
+        topics = [Topic(key, client) for key in (f"{{{tag}}}:in", f"{{{tag}}}:out", other)]
+        source, near, far = topics
+        w.things += topics
+        member = w.member(source.group("group", retry=RetryPolicy(max_deliveries=1)))
+        pipe = member.pipe(lambda message: {"n": message["n"]}, near)
+        with pytest.warns(AtLeastOnce, match="another slot of the cluster"):
+            elsewhere = member.pipe(lambda message: {"n": message["n"]}, far)
+        assert (pipe.is_exactly_once, elsewhere.is_exactly_once) == (True, False)
+        running = w.start(pipe.run)
+        for n, (here, there) in enumerate(((0, 1), (1, 0))):
+            await w.do(source.publish("a", n=n))
+            await w.until(lambda n=n: w.raw.xlen(near.name) == n + 1)
+            cluster.move(source.name, here, there)
+        await w.do(source.publish("a", n=2))
+        await w.until(lambda: w.raw.xlen(near.name) == 3)
+        pipe.stop()
+        await running
+        await w.do(source.publish("a", n=3))
+        assert await w.do(elsewhere.drain()) == 1
+        assert [fields["n"] for key in (near.name, far.name) for _, fields in w.raw.xrange(key)] == ["0", "1", "2", "3"]
+        await w.do(source.publish("a", {"n": 4}, headers={"reply_to": far.name}))
+        await w.do(pipe.drain())
+        (letter,) = [fields for _, fields in w.raw.xrange(side_key(source.name, "dead", "group"))]
+        assert "not in the slot" in letter["dead:error"] and w.raw.xpending(source.name, "group")["pending"] == 0
 
 
 async def test_a_moved_slot_is_followed_by_members_and_publishers(colour: str, cluster: Cluster) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,6 +152,28 @@ def test_cut_off_at_every_effect_each_entry_is_put_out_once_in_order_and_none_is
     assert at > 20
 
 
+class Forgetting(Cut):
+    """The server forgets each entry as it is read: nobody can tell whether what was sent and not answered was done."""
+
+    def listening(self) -> Any:
+        self.hand.settings = replace(self.hand.settings, ack="none")
+        return super().listening()
+
+
+def test_with_ack_none_a_step_whose_reply_is_lost_never_goes_again(monkeypatch: Any) -> None:
+    for at in itertools.count(20):
+        Cut.at, Cut.what = at, Receive
+        stage = scene(monkeypatch, Forgetting, 4, {}, {})
+        cut: Any = stage.player("m")
+        cut.hand.draining = True
+        stage.play()
+        if not cut.broken:
+            break
+        out = put_out(stage)
+        assert len(out) == len({*out}) and not cut.hand.is_noted, at
+    assert at > 24
+
+
 class Swallowed(Giving):
     """One write of its reading line never arrives, and that shows only when its first reply is waited for."""
 
@@ -228,7 +251,9 @@ def test_one_that_was_frozen_puts_out_nothing_of_what_another_was_through_with(m
     first = stage.raw.xrange(TOPIC)[0][0]
     assert check(stage, "thawed") == 1 and stage.ended[first] == 2
     assert first in [i for event in zombie.events if event.name == "lease_lost" for i in event.ids]
-    assert [event.name for event in peer.events] == ["claimed"] and not [event for event in zombie.events if event.name in ("missing", "buried", "failed")]
+    assert [event.name for event in peer.events] == ["claimed"] and not [
+        event for event in zombie.events if event.name in ("missing", "buried", "failed")
+    ]
 
 
 def test_one_that_was_frozen_puts_out_nothing_while_another_still_has_the_entry(monkeypatch: Any) -> None:
