@@ -7,14 +7,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from itertools import islice
 from typing import Any
 
 from .message import Message
 
 Step = Callable[[Any], Any]
+MOST = 10_000  # values that one entry can put out
+TURN = 100  # values after which others have the event loop
 SINGLE = frozenset({dict, str, bytes, tuple, int, float, bool, Message})  # the usual ones, told at a glance
 
 
@@ -36,10 +40,7 @@ def flowing(value: Any, steps: Sequence[Step], place: int = 0) -> Iterator[Any]:
             return
         if type(value) in SINGLE:
             continue
-        if inspect.isawaitable(value) or isinstance(value, AsyncIterable):
-            if inspect.iscoroutine(value):
-                value.close()
-            raise TypeError(f"{step!r} returned {type(value).__name__} in a blocking pipe: use a plain function, or a redis.asyncio client")
+        refuse_awaitable(value, step)
         if not is_single(value):
             for each in value:
                 yield from flowing(each, steps, at + 1)
@@ -54,8 +55,24 @@ def through(value: Any, steps: Sequence[Step]) -> Sequence[Any]:
         if value is None:
             return ()
         if type(value) not in SINGLE:
-            return list(flowing(value, (as_it_is, *steps[at + 1 :])))
+            refuse_awaitable(value, step)
+            return counted(list(islice(flowing(value, (as_it_is, *steps[at + 1 :])), MOST + 1)))
     return (value,)
+
+
+def refuse_awaitable(value: Any, step: Step) -> None:
+    """Nobody awaits in a blocking pipe."""
+    if inspect.isawaitable(value) or isinstance(value, AsyncIterable):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise TypeError(f"{step!r} returned {type(value).__name__} in a blocking pipe: use a plain function, or a redis.asyncio client")
+
+
+def counted(values: Sequence[Any]) -> Sequence[Any]:
+    """The values, which are to be written in one step: an error where they are too many for that, or never end."""
+    if len(values) > MOST:
+        raise ValueError(f"one entry can put out {MOST} values at most, because they are written in one step")
+    return values
 
 
 def as_it_is(value: Any) -> Any:
@@ -72,8 +89,20 @@ async def through_asyncio(value: Any, steps: Sequence[Step]) -> Sequence[Any]:
         if value is None:
             return ()
         if type(value) not in SINGLE:
-            return [each async for each in flowing_asyncio(value, (as_it_is, *steps[at + 1 :]))]
+            return await gathered(flowing_asyncio(value, (as_it_is, *steps[at + 1 :])))
     return (value,)
+
+
+async def gathered(values: AsyncGenerator[Any]) -> Sequence[Any]:
+    """All of them, as `counted`; the event loop goes on meanwhile."""
+    found: list[Any] = []
+    async with aclosing(values):
+        async for each in values:
+            found.append(each)
+            if len(found) % TURN == 0:
+                await asyncio.sleep(0)
+                counted(found)
+    return counted(found)
 
 
 async def flowing_asyncio(value: Any, steps: Sequence[Step], place: int = 0) -> AsyncGenerator[Any]:

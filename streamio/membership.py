@@ -80,6 +80,7 @@ class Membership(Emitting[C, D]):
         self._runner.elsewhere = replies.reply if replies is not None and not near else None
         hand.reply_to = replies.outlet if replies is not None and near else None
         hand.is_clustered = hand.source.cluster
+        hand.replies = handlers is None
         self._put_out_to(sink, replies)
 
     def _put_out_to(self, *sinks: Sink | None) -> None:

@@ -73,7 +73,7 @@ class Message(Generic[D]):
     def __init__(self, id: str, flat: list[str], hand: Any) -> None:
         self.id = id
         if flat[0] == "type" and flat[1].isascii():
-            self.type, self._asks = flat[1], False
+            self.type, self._asks = flat[1], len(flat) > 2 and flat[2] == REPLY_TO
         else:
             self.type, self._asks = typed_slowly(flat, hand), REPLY_TO in flat[::2]
         self._flat = flat

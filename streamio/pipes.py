@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
 from .effects import Do, Exchange
 from .emitter import Handlers, matches
-from .flow import Step, checked_steps, flowing, flowing_asyncio, through, through_asyncio
+from .flow import Step, checked_steps, counted, flowing, flowing_asyncio, through, through_asyncio
 from .protocol.outcomes import failed, released, unhandled
 from .sinks import Sink
 from .topic import Topic
@@ -56,7 +56,8 @@ class Pipeline(Coloured[C]):
     @property
     def is_exactly_once(self) -> bool:
         """Whether each entry's outputs are written once, in one step with its acknowledgement; False where they go elsewhere, or nowhere."""
-        return self._sink is not None and all(self._sink.is_near(group.topic) for group in self.member.groups)
+        acknowledges = self.member._hand.settings.ack != "none"  # (else the server has forgotten an entry before it is handled)
+        return acknowledges and self._sink is not None and all(self._sink.is_near(group.topic) for group in self.member.groups)
 
     @operation
     def run(self) -> Exchange[None]:
@@ -100,13 +101,13 @@ class Pipeline(Coloured[C]):
         values = through(message, self.steps)
         if self._sink is None or not values:
             return None
-        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(self._sink.write(values, message.type))
+        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(self._sink.write(values, message))
 
     async def _handle_asyncio(self, message: Any) -> Any:
         values = await through_asyncio(message, self.steps)
         if self._sink is None or not values:
             return None
-        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(await self._sink.write(values, message.type))
+        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(await self._sink.write(values, message))
 
 
 def done(written: object) -> None:
@@ -137,6 +138,7 @@ class Flow:
         """The value, which the topic gets, too."""
         if self.pipe._sink is not None:
             self.kept.append(value)
+            counted(self.kept)
         return value
 
     def end(self) -> Any:
@@ -145,7 +147,7 @@ class Flow:
         if sink is None or not self.kept:
             return None
         if not sink.reaches(message._hand):
-            return sink.write(self.kept, message.type)
+            return sink.write(self.kept, message)
         effects = sink.effects(self.kept, message.type)
         return done(effects is not None and message._hand.give(message, effects.commands))
 

@@ -8,13 +8,18 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from redis.exceptions import OutOfMemoryError
+
 from .codec import FlatCodec, encoded
-from .effects import Words
-from .errors import AtLeastOnce
+from .effects import Exchange, Rest, Words
+from .emitter import log
+from .errors import AtLeastOnce, PublishStopped, PublishUncertain
 from .items import entry_with
 from .keys import slot
 from .outputs import Put
+from .protocol.asking import BROKEN, passes
 from .protocol.notes import Effects
+from .protocol.recovering import backoff
 from .protocol.replying import Outlet, written
 from .topic import Topic
 
@@ -76,17 +81,37 @@ class Sink:
                 return self.outlet.put(value[0], value[1], now)
         return self.outlet.add(self.words(value, type), now)
 
-    def write(self, values: Sequence[Any], type: str) -> Any:
-        """Write these outputs now, before the acknowledgement; in asyncio to be awaited."""
-        return self.send([self.words(value, type) for value in values])
+    def write(self, values: Sequence[Any], message: Any) -> Any:
+        """Write these outputs of a message now, before the acknowledgement; in asyncio to be awaited."""
+        return self.send([self.words(value, message.type) for value in values], message._hand)
 
     def reply(self, message: Any, value: Any) -> Any:
         """Write a reply now, before the acknowledgement; in asyncio to be awaited."""
-        return self.send([written(self.outlet.codec, message, value)])
+        return self.send([written(self.outlet.codec, message, value)], message._hand)
 
-    def send(self, entries: Sequence[Words]) -> Any:
-        """Write these entries now; in asyncio to be awaited."""
-        return self.topic._driver.run(self.topic._publisher.publishing_batch(entries, []))
+    def send(self, entries: Sequence[Words], hand: Any) -> Any:
+        """Write these entries of one message; in asyncio to be awaited."""
+        return self.topic._driver.run(self.sending(entries, hand))
+
+    def sending(self, entries: Sequence[Words], hand: Any) -> Exchange[None]:
+        """Write these entries. A server that is away is waited for until the member stops, as the member waits for its own."""
+        attempt = 0
+        while True:
+            try:
+                return (yield from self.topic._publisher.publishing_batch(entries, []))
+            except Exception as error:
+                if hand.stopping or not is_away(error):
+                    raise
+                if not attempt:
+                    log.warning("member %r waits for the server of topic %r: %s", hand.settings.me, self.topic.name, error)
+            attempt += 1
+            yield Rest(backoff(attempt, 0.5))
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the server did not take what was written because it is away, or takes nothing just now."""
+    cause = error.__cause__ if isinstance(error, PublishStopped) else error
+    return isinstance(cause, (*BROKEN, PublishUncertain, OutOfMemoryError)) or (isinstance(cause, Exception) and passes(cause))
 
 
 def sink_of(topic: Any, source: Topic[Any]) -> Sink | None:

@@ -16,7 +16,7 @@ from ..protocol.holding import guarded
 from ..protocol.limiting import Limit, ended, is_given_up, left, limited
 from ..protocol.notes import Effects, closes
 from ..protocol.outcomes import failed, succeeded
-from ..protocol.replying import effects_of
+from ..protocol.replying import NoReply, effects_of
 from ..protocol.taking import opened
 from .results import parts_of
 
@@ -186,7 +186,7 @@ class Runner:
         """The handlers of one message returned; where they asked for another try or for the dead letters, it did not succeed."""
         hand, lifecycle = self.hand, self.lifecycle
         if effects:
-            hand.give(message, effects)
+            self.puts(message, effects)
         if is_denied(message):
             hand.handled += 1
             self.denied(message)
@@ -197,7 +197,14 @@ class Runner:
 
     def effects(self, message: Any, given: Any) -> Sequence[Put]:
         """The commands that go out with the acknowledgement of a message whose handlers gave this."""
-        return () if given is None and not message._asks else effects_of(self.hand, message, given, time.time())
+        if given is None and not message._asks:
+            return ()
+        try:
+            return effects_of(self.hand, message, given, time.time())
+        except NoReply as error:  # whoever asked so does the entry no harm
+            self.lifecycle.tell(self.hand.event("error", message=message, error=error, reason="no reply is written"))
+            commands: Sequence[Put] = parts_of(given)[0]
+            return commands
 
     def replying(self, message: Any, given: Any) -> Any:
         """Write a reply that goes elsewhere, before the acknowledgement; in asyncio what is to be awaited, where there is one."""
@@ -208,10 +215,17 @@ class Runner:
 
     def gives(self, message: Any, given: Any) -> bool:
         """Note what goes out with the acknowledgement of a message; whether it is settled by that."""
-        if type(given) is Effects and given.value is None and not message._asks:
-            return self.hand.give(message, given.commands)
-        commands = effects_of(self.hand, message, given, time.time())
-        return bool(commands) and self.hand.give(message, commands)
+        quick = type(given) is Effects and given.value is None and not message._asks
+        commands = given.commands if quick else self.effects(message, given)
+        return bool(commands) and self.puts(message, commands)
+
+    def puts(self, message: Any, commands: Sequence[Put]) -> bool:
+        """Note that this goes out with the acknowledgement; False where the handler has settled the message itself: then nothing goes out."""
+        if self.hand.give(message, commands):
+            return True
+        error = RuntimeError("the message was settled before its handler returned: what it put out is not written")
+        self.lifecycle.tell(self.hand.event("error", message=message, error=error, reason="settled before"))
+        return False
 
     def denied(self, message: Any) -> None:
         """A handler returned, and had asked for another try or for the dead letters (which tells itself)."""

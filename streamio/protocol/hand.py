@@ -62,6 +62,7 @@ class Hand:
         self.source: Any = None  # of its connections
         self.driver: Any = None  # performs what goes on none of the lines
         self.outlets: tuple[str, ...] = ()  # keys that outputs go to
+        self.replies = True  # whether what handlers return may be a reply
         self.reply_to: Outlet | None = None  # where replies go that their entries say nothing of
         self.is_clustered = False  # only keys of one slot can be written in one step
         self.finished = False  # the keeper is to end

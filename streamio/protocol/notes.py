@@ -27,6 +27,9 @@ class Delivery(Protocol):
     def data(self) -> Any:
         """The decoded payload."""
 
+    def _header(self, name: str) -> str | bytes | None:
+        """One header, where the entry has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parking:

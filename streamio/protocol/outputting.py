@@ -161,6 +161,8 @@ def judging(hand: Hand, notes: Sequence[Output], states: Sequence[int | str]) ->
 
 def failing(hand: Hand, note: Output, error: Exception) -> Exchange[None]:
     """The server will not take this output: the delivery has failed."""
+    if (yield from sparing(hand, note, error)):
+        return
     message, s = note.message, hand.settings
     hand.failures += 1
     chance: float = yield Chance()
@@ -171,6 +173,21 @@ def failing(hand: Hand, note: Output, error: Exception) -> Exchange[None]:
         return
     hand.note(Parking(message.id, delay, message.deliveries, message=message))
     yield Emit(hand.event("retrying", message=message, error=error, delay=delay))
+
+
+def sparing(hand: Hand, note: Output, error: Exception) -> Exchange[bool]:
+    """Whether it was only the reply that the server would not take, at the place where the entry asks for it: the rest goes without."""
+    address = note.message._header("reply_to")
+    rest = [command for command in note.commands if command[0][1] != address]
+    if address is None or len(rest) == len(note.commands):
+        return False
+    yield Emit(hand.event("error", message=note.message, error=error, reason="no reply is written"))
+    if rest:
+        note.commands = rest
+        hand.outputs.appendleft(note)
+    else:
+        hand.acks.append(note.message.id)
+    return True
 
 
 def losing(hand: Hand, note: Output, state: int | str) -> Exchange[None]:

@@ -31,6 +31,10 @@ CORRELATION = "header:correlation_id"
 FORMS = 256  # that an outlet remembers
 
 
+class NoReply(ValueError):
+    """The entry asks for a reply at a place where none can be written."""
+
+
 @dataclass(frozen=True)
 class Outlet:
     """A stream that outputs go to: its key, how data becomes fields, and how much of it is kept."""
@@ -84,6 +88,8 @@ def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Pu
     if hand.settings.ack == "manual":
         return ()
     commands, value = (result.commands, result.value) if type(result) is Effects else ((), result)
+    if not hand.replies:  # (a pipe's outputs are not for whoever asked)
+        return commands
     if message._asks or (value is not None and (hand.reply_to is not None or message._header("reply_to") is not None)):
         return [*commands, *reply(hand, message, value, now)]
     return commands
@@ -120,9 +126,9 @@ def correlation_of(message: Any) -> str | bytes:
 def checked(hand: Hand, key: Any) -> str:
     """The key of the stream that a reply is to go to, where the acknowledgement's step can write to it."""
     if not isinstance(key, str) or not key:
-        raise ValueError(f"header reply_to must be the key of a stream, not {key!r}")
+        raise NoReply(f"header reply_to must be the key of a stream, not {key!r}")
     if hand.is_clustered and slot(key) != slot(hand.settings.topic):
-        raise ValueError(f"header reply_to: {key!r} is not in the slot of topic {hand.settings.topic!r}: no reply goes out with its acknowledgement")
+        raise NoReply(f"header reply_to: {key!r} is not in the slot of topic {hand.settings.topic!r}: no reply goes out with its acknowledgement")
     return key
 
 

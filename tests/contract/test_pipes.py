@@ -11,6 +11,7 @@ import pytest
 
 from streamio import AtLeastOnce, HandlerTimeout, JSONCodec, RetryPolicy, SetupError, Topic, from_url
 from streamio.keys import side_key
+from streamio.outputs import output
 
 from ..world import World
 from .gates import Gate
@@ -471,12 +472,18 @@ async def test_a_key_that_becomes_another_thing_fails_its_entries_by_the_retry_p
     assert w.pending(member.group) == []
 
 
-async def test_a_reply_that_cannot_be_written_takes_back_what_was_put_out_before_it(w: World) -> None:
-    member, topic = await piped(w, 0, RetryPolicy(max_deliveries=1))
+async def test_where_one_output_of_an_entry_is_refused_none_of_it_is_written(w: World) -> None:
+    member, topic = await piped(w, 2)
+    key = member.group.topic.name
+    await w.do(member.group.create())
+    w.raw.xreadgroup("group", "me", {key: ">"})
+    ids = [row[0] for row in w.pending(member.group)]
     w.raw.set(w.key("text"), "text")
-    await w.do(member.group.topic.publish("order", {"n": 0}, headers={"reply_to": w.key("text")}))
-    await w.do(member.pipe(twins, topic).drain())
-    assert out(w) == [] and ["WRONGTYPE" in letter["dead:error"] for letter in dead(w, member.group)] == [True]
+    good, bad = (("XADD", topic.name, "*"), ("n", "1")), (("XADD", w.key("text"), "*"), ("n", "1"))
+    command = output(key, "group", "me", [(ids[0], [good, bad]), (ids[1], [good, good])])
+    refused, done = w.raw.eval(command.in_full[1], int(command.in_full[2]), *command.in_full[3:])
+    assert "WRONGTYPE" in refused and done == 1
+    assert len(out(w)) == 2 and [row[0] for row in w.pending(member.group)] == [ids[0]]
 
 
 def exhausted(w: World, pipe):

@@ -179,17 +179,6 @@ async def test_a_value_that_looks_like_the_header_asks_for_no_reply(w: World) ->
     assert dead(w) == []
 
 
-async def test_a_key_that_holds_something_else_fails_the_entry_by_name(w: World) -> None:
-    w.raw.set(w.key("text"), "text")
-    topic = w.topic()
-    group = w.group(topic, retry=RetryPolicy(max_deliveries=1))
-    member = w.member(group)
-    member.on("*", coloured(w, lambda message: 1))
-    w.raw.xadd(topic.name, {"type": "ask", "header:reply_to": w.key("text")})
-    await w.do(member.drain())
-    assert ["WRONGTYPE" in letter["dead:error"] for letter in dead(w)] == [True] and w.pending(group) == []
-
-
 async def test_what_request_itself_writes_is_refused_as_a_header(w: World) -> None:
     topic = w.topic()
     for name in ("reply_to", "correlation_id"):

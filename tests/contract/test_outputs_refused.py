@@ -1,0 +1,118 @@
+"""Outputs and replies that cannot be written: what becomes of their entries, and who is told."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from streamio import AtLeastOnce, RetryPolicy, Topic, from_url
+from streamio.keys import side_key
+
+from ..servers import RedisServer, free_port
+from ..world import World
+
+pytestmark = pytest.mark.asyncio
+
+
+def errors_of(member) -> list:
+    """The member's `error` events, as they come."""
+    told: list = []
+    member.lifecycle.on("error", told.append)
+    return told
+
+
+def dead(w: World, group) -> list[str]:
+    """What is told of the group's dead letters."""
+    return [row["dead:error"] for _, row in w.raw.xrange(side_key(group.topic.name, "dead", group.name))]
+
+
+@pytest.mark.parametrize("words", [("type", "a", "header:reply_to"), ("header:reply_to",)], ids=["behind the type", "in front"])
+async def test_a_foreign_asker_has_its_answer_where_the_handler_returns_nothing(w: World, words) -> None:
+    member, answers = w.member(), w.key("answers")
+    member.on("a", lambda message: None)
+    rest = () if "type" in words else ("type", "a")
+    w.raw.execute_command("XADD", member.group.topic.name, "*", *words, answers, *rest, "n", "1")
+    await w.do(member.drain())
+    assert [fields["data"] for _, fields in w.raw.xrange(answers)] == ["null"]
+
+
+@pytest.mark.parametrize("address", [b"\xff", "", "taken"])
+async def test_an_address_where_no_reply_can_be_written_does_its_entry_no_harm(w: World, address) -> None:
+    member, seen = w.member(), []
+    told = errors_of(member)
+    member.on("a", lambda message: seen.append(message.deliveries) or {"n": 1})
+    w.raw.set(w.key("taken"), "x")
+    await w.do(member.group.topic.publish("a", headers={"reply_to": w.key("taken") if address == "taken" else address}))
+    assert await w.do(member.drain()) == 1
+    assert (seen, dead(w, member.group), w.pending(member.group)) == ([1], [], [])
+    assert [event.reason for event in told] == ["no reply is written"]
+
+
+async def test_what_a_stranger_asks_for_keeps_no_pipe_from_putting_out(w: World) -> None:
+    client = w.client()
+    group, out = w.group(w.topic(client=client)), w.topic("out", client)
+    w.raw.set(w.key("taken"), "x")
+    for address in (w.key("taken"), w.key("answers"), b"\xff"):
+        await w.do(group.topic.publish("a", n=1, headers={"reply_to": address}))
+    assert await w.do((w.member(group) | (lambda message: {"n": 2}) | out).drain()) == 3
+    assert await w.do(out.length()) == 3
+    assert (dead(w, group), w.raw.exists(w.key("answers"))) == ([], 0)
+
+
+async def test_a_step_that_settles_its_message_is_told_that_nothing_is_put_out(w: World) -> None:
+    client = w.client()
+    group, out = w.group(w.topic(client=client)), w.topic("out", client)
+    member = w.member(group)
+    told = errors_of(member)
+    await w.do(group.topic.publish("a", n=1))
+    await w.do((member | (lambda message: message.ack() and {"n": 2}) | out).drain())
+    assert await w.do(out.length()) == 0
+    assert [(event.reason, event.message["n"]) for event in told] == [("settled before", "1")]
+
+
+async def test_a_step_that_never_ends_is_its_entrys_failure(w: World) -> None:
+    def endless(message):
+        while True:
+            yield {"n": 1}
+
+    async def endless_asyncio(message):
+        while True:
+            yield {"n": 1}
+
+    client = w.client()
+    group, out = w.group(w.topic(client=client), retry=RetryPolicy(max_deliveries=1)), w.topic("out", client)
+    await w.do(group.topic.publish("a"))
+    await w.do((w.member(group) | (endless_asyncio if w.asyncio else endless) | out).drain())
+    (reason,) = dead(w, group)
+    assert "can put out 10000 values at most" in reason
+    assert await w.do(out.length()) == 0
+
+
+async def test_a_pipe_of_entries_that_the_server_forgot_does_not_say_exactly_once(w: World) -> None:
+    client = w.client()
+    out = w.topic("out", client)
+    pipes = [w.member(w.group(w.topic(client=client)), ack=ack) | out for ack in ("auto", "none")]
+    assert [pipe.is_exactly_once for pipe in pipes] == [True, False]
+
+
+@pytest.mark.parametrize("colour", ["blocking", "asyncio"])
+async def test_a_pipe_waits_for_a_server_of_its_topic_that_is_away(colour: str, caplog) -> None:
+    w, server = World(colour, None), RedisServer(port=free_port())
+    client = from_url(server.url, asyncio=w.asyncio)  # type: ignore[call-overload]
+    try:
+        group, out = w.group(retry=RetryPolicy(max_deliveries=1)), Topic("out", client)
+        w.things.append(out)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AtLeastOnce)
+            pipe = w.member(group) | (lambda message: {"n": message["n"]}) | out
+        await w.do(group.topic.publish_many([("a", {"n": n}) for n in range(3)]))
+        drained = w.start(pipe.drain)
+        await w.until(lambda: "waits for the server of topic" in caplog.text)
+        server.start()
+        assert await drained == 3
+        assert (await w.do(out.length()), dead(w, group)) == (3, [])
+    finally:
+        await w.close()
+        await w.do(client.aclose() if w.asyncio else client.close())
+        server.remove()
