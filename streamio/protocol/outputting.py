@@ -179,7 +179,7 @@ def sparing(hand: Hand, note: Output, error: Exception) -> Exchange[bool]:
     """Whether it was only the reply that the server would not take, at the place where the entry asks for it: the rest goes without."""
     address = note.message._header("reply_to")
     rest = [command for command in note.commands if command[0][1] != address]
-    if address is None or len(rest) == len(note.commands):
+    if address is None or address in hand.outlets or len(rest) == len(note.commands):
         return False
     yield Emit(hand.event("error", message=note.message, error=error, reason="no reply is written"))
     if rest:

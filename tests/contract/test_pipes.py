@@ -486,6 +486,18 @@ async def test_where_one_output_of_an_entry_is_refused_none_of_it_is_written(w: 
     assert len(out(w)) == 2 and [row[0] for row in w.pending(member.group)] == [ids[0]]
 
 
+async def test_a_reply_address_that_is_the_broken_topic_itself_drops_no_outputs(w: World) -> None:
+    member, topic = await piped(w, 0, RetryPolicy(max_deliveries=1))
+    await w.do(member.group.topic.publish("order", {"n": 0}, headers={"reply_to": topic.name}))
+
+    def spoil(message):
+        w.raw.set(topic.name, "text")
+        return {"n": 0}
+
+    await w.do(member.pipe(spoil, topic).drain())
+    assert ["WRONGTYPE" in letter["dead:error"] for letter in dead(w, member.group)] == [True]
+
+
 def exhausted(w: World, pipe):
     """Loop until the end."""
     if not w.asyncio:
