@@ -4,6 +4,7 @@
    next call. Nothing is read ahead of what was asked for, so after a crash only the entries of the last call come again.
 2. `close()`, and a `with` block that ends without an exception, acknowledge what was handed out to its end. After an exception, or where the file is
    dropped, it is tried again at once, or as the end of `with member:` decides.
+   From another thread they end a read that waits, as `member.stop()` does.
 3. The end of the file is where nothing came for `timeout` seconds, and asking again looks again; or where the member stopped, for good.
 """
 
@@ -12,97 +13,15 @@ from __future__ import annotations
 import codecs
 import io
 import json
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, AnyStr, Generic
 
 from .codec import payload_of
-from .loop import Loop
 from .message import Message
-from .protocol.holding import guarded
-from .protocol.limiting import left
-from .protocol.outcomes import released, succeeded
-from .protocol.reading import next_message
 
 if TYPE_CHECKING:
-    from .member import ConsumerGroupMember
-
-
-class Feed(Loop):
-    """A loop over the member's messages, for a file."""
-
-    def __init__(self, member: ConsumerGroupMember[Any], timeout: float | None) -> None:
-        super().__init__(member)
-        self.timeout = timeout
-        self.kept: list[Message] = []  # by a call that gathers
-        self.ended = False
-
-    def next(self) -> Message | None:
-        """The next message, None at the end; the one before is through."""
-        found: Message | None = None if self.ended else self.swiftly() or self.wait()
-        return found
-
-    def wait(self) -> Any:
-        """The next message, which has to be fetched."""
-        hand = self.hand
-        until = None if self.timeout is None else time.monotonic() + self.timeout
-        hand.patience = float("inf") if until is None else until
-        try:
-            self.member._enter(self)
-            message = self.fetched(until)
-            if message is None and until is not None and hand.settings.ack != "none":
-                hand.poll_at = 0.0  # what waits for another try is there, too
-                message = self.fetched(until)
-        finally:
-            hand.patience = float("inf")
-        if message is not None:
-            return self.start(message)
-        if until is None or hand.stopping:
-            self.ended = True
-            self.member._exit(self)
-        return None
-
-    def fetched(self, until: float | None) -> Any:
-        """The next message, None where none came until then."""
-        return self.driver.run_on(self.hand.reading, next_message(self.hand, until))
-
-    def keep(self) -> None:
-        """The message at hand is through with the next call only, and has all the time until then."""
-        message, self.message, self.hand.current = self.message, None, None
-        if self.limit is not None:
-            left(self.hand, self.limit)
-            self.limit = None
-        if message is not None and self.hand.settings.ack == "none":
-            succeeded(self.hand, message)
-        elif message is not None:
-            self.hand.handled += 1  # so that it is seen how fast they are taken
-            self.kept.append(guarded(message))
-
-    def through(self) -> None:
-        """What was kept is through."""
-        for message in self.kept:
-            self.hand.ack(message)
-        self.kept.clear()
-
-    def finish(self, done: bool) -> None:
-        """The end: what was kept is through, and the message at hand where it is `done`."""
-        self.through()
-        message = self.message
-        if done and message is not None:
-            self.message = self.hand.current = None
-            self.settle(message)
-        self.leave()
-
-    def leave(self) -> None:
-        """The end of a loop that is left, for what was kept, too."""
-        for message in self.kept:
-            if self.member._in_block:
-                self.hand.undecided.append(message)
-            else:
-                released(self.hand, message)
-        self.kept.clear()
-        super().leave()
+    from .line_feed import Feed
 
 
 class Texts(Generic[AnyStr]):
@@ -195,9 +114,10 @@ class Reader(io.IOBase):
         return True
 
     def close(self) -> None:
-        """Acknowledge what was handed out to its end, and leave the member to others."""
+        """Acknowledge what was handed out to its end, and leave the member to others. In another thread that reads it, reading ends."""
         if not self.closed:
             super().close()
+            self.texts.feed.end()
             self.texts.feed.finish(done=not self.texts.rest)
             self.texts.feed.member.flush()
 
@@ -216,6 +136,7 @@ class Reader(io.IOBase):
         """Close it; what was handed out comes again."""
         if not self.closed:
             super().close()
+            self.texts.feed.end()
             self.texts.feed.leave()
 
 

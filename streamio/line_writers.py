@@ -1,9 +1,10 @@
 """What `topic.open("w")` gives: `io` objects whose lines become entries.
 
 1. A line is an entry as soon as its newline is written, or 500 at a time where `line_buffering=False`. A part line waits for its newline, or for
-   `close()`; `flush()` does not break it.
+   `close()`; `flush()` does not break it. A `close()` that could not send leaves the file open.
 2. Nothing is sent twice. Lines that surely were not written stay in the file and go first with the next `write`, `flush()` or `close()`; lines in
-   doubt are told (`PublishUncertain.lines`) and are gone from the file.
+   doubt are told (`PublishUncertain.lines`) and are gone from the file. Where a `write` is interrupted (KeyboardInterrupt), the next call that sends
+   tells them.
 3. The lines of one `write` stay together, whatever other threads write.
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .codec import FlatCodec, wire
 from .effects import Words
+from .emitter import log
 from .errors import PublishUncertain
 from .forking import closed_in_children
 from .items import entry
@@ -49,6 +51,7 @@ class BytesWriter(io.BufferedIOBase):
         self.lock, self.sends = RLock(), False
         self.part: list[bytes] = []
         self.waiting: Waiting = deque()
+        self.doubt: list[bytes] = []  # not told yet
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.topic!r}>"
@@ -94,13 +97,44 @@ class BytesWriter(io.BufferedIOBase):
         self.send()
 
     def close(self) -> None:
-        """Send what is there, a last line without a newline too. Closed in any case."""
-        if not self.closed:
-            with self.lock:
-                fault = self.take(b"\n") if any(self.part) else None
-            super().close()  # which flushes
-            if fault is not None:
-                raise fault
+        """Send what is there, a last line without a newline too.
+
+        Where lines could not be sent, that is an error, they stay, and the file stays open: `write`, `flush` and `close` may be tried again.
+        """
+        if self.closed:
+            return
+        with self.lock:
+            if self.sends:
+                raise RuntimeError("close() in the middle of a write to the same file: close it when that is through")
+            fault = self.take(b"\n") if any(self.part) else None
+            try:
+                self.send()
+            finally:
+                if not self.waiting or self.topic.closed:
+                    self.end()
+        if fault is not None:
+            raise fault
+
+    def end(self) -> None:
+        """Closed; nothing is sent any more."""
+        self.waiting.clear()
+        self.doubt.clear()
+        super().close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "doubt"):
+            self.drop()
+
+    def drop(self) -> None:
+        """Close it, where nobody is there any more to whom an error could be told: what was not written is logged."""
+        if self.closed:
+            return
+        try:
+            self.close()
+        except Exception as error:
+            log.error("%r was dropped with %d lines that were not written: %r", self, len(self.waiting), error)
+        finally:
+            self.end()
 
     # -- lines ----------------------------------------------------------------------------------------------------------------------------
 
@@ -138,16 +172,24 @@ class BytesWriter(io.BufferedIOBase):
     def send(self) -> None:
         """Send the lines that wait. From within (a signal handler, a log record of ours) they go with the next."""
         with self.lock:
-            if self.sends or not self.waiting:
+            if self.sends or not (self.waiting or self.doubt):
                 return
             self.sends = True
             try:
-                self.topic._driver.run(sending_lines(self.topic._publisher, self.waiting))
+                self.topic._driver.run(sending_lines(self.topic._publisher, self.waiting, self.doubt))
             except PublishUncertain as error:
-                error.lines = [self.told(bytes(line)) for line in error.lines if isinstance(line, bytes)]
+                error.lines = self.in_doubt(error.lines)
                 raise
             finally:
                 self.sends = False
+            if self.doubt:
+                raise PublishUncertain(self.topic.name, (), 0, self.in_doubt()) from InterruptedError("an earlier call was interrupted")
+
+    def in_doubt(self, lines: Iterable[str | bytes] = ()) -> list[str | bytes]:
+        """These lines, and those of calls that were interrupted, as they are told."""
+        found = [self.told(bytes(line)) for line in (*self.doubt, *lines) if isinstance(line, bytes)]
+        self.doubt.clear()
+        return found
 
     def told(self, line: bytes) -> str | bytes:
         """The line, as it was written."""
@@ -215,5 +257,12 @@ class TextWriter(io.TextIOBase):
         self.buffer.flush()
 
     def close(self) -> None:
-        """Send what is there, a last line without a newline too. Closed in any case."""
+        """Send what is there, a last line without a newline too.
+
+        Where lines could not be sent, that is an error, they stay, and the file stays open: `write`, `flush` and `close` may be tried again.
+        """
         self.buffer.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "buffer"):
+            self.buffer.drop()

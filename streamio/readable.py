@@ -41,14 +41,16 @@ class Readable(Coloured[C]):
 
         Each entry is its text and a newline. The text is its data where that is a str, else its field `data` as it stands on the wire, else the JSON
         text of its fields. An entry is acknowledged when the line after it is asked for. By `close()`, and at the end of a `with` block, what was
-        handed out is acknowledged; after an exception it is tried again. A crash brings the entries of the last call again.
+        handed out is acknowledged; after an exception it is tried again. A crash brings the entries of the last call again. `close()` from another
+        thread ends a read that waits, as `stop()` does: the loop over the file ends.
 
         mode     "r": text; "rb": bytes
         timeout  seconds without an entry after which the file ends (0: it ends after what is there; None: it ends when the member stops)
         errors   what becomes of bytes that are not UTF-8 (None: "backslashreplace"). With "strict" the line is a UnicodeDecodeError, and its entry
                  has failed: it is tried again by the retry policy, in the end put aside, and the file goes on with the next
         """
-        from .line_readers import BytesReader, Feed, TextReader
+        from .line_feed import Feed
+        from .line_readers import BytesReader, TextReader
         from .several import SeveralTopics
 
         if self._is_asyncio:

@@ -19,11 +19,11 @@ Line = tuple[bytes, Words]  # and its entry
 Waiting = deque[Line]
 
 
-def sending_lines(publisher: Publisher, waiting: Waiting) -> Exchange[None]:
+def sending_lines(publisher: Publisher, waiting: Waiting, doubt: list[bytes]) -> Exchange[None]:
     """Write the lines that wait now, pipelined, in order.
 
     redis-py's error, or a SetupError, where lines were not written: they wait. `PublishUncertain` where the connection broke before all replies
-    came: its `lines` are in doubt, and wait no more. Neither do those that were being written where it is interrupted.
+    came: its `lines` are in doubt, and wait no more. Those that were being written where it is interrupted are in `doubt` then, and wait no more.
     """
     retention = yield from publisher.retaining()
     left = len(waiting)
@@ -31,10 +31,10 @@ def sending_lines(publisher: Publisher, waiting: Waiting) -> Exchange[None]:
         part = [*islice(waiting, min(left, BATCH))]
         part = part[: len(parted([words for _, words in part])[0])]
         left -= len(part)
-        yield from sending_part(publisher, retention, part, waiting)
+        yield from sending_part(publisher, retention, part, waiting, doubt)
 
 
-def sending_part(publisher: Publisher, retention: Words, part: list[Line], waiting: Waiting) -> Exchange[None]:
+def sending_part(publisher: Publisher, retention: Words, part: list[Line], waiting: Waiting, doubt: list[bytes]) -> Exchange[None]:
     """Write the first lines that wait."""
     try:
         replies = yield from publisher.asking(xadds(publisher.topic, retention, [words for _, words in part]))
@@ -47,7 +47,8 @@ def sending_part(publisher: Publisher, retention: Words, part: list[Line], waiti
         raise PublishUncertain(publisher.topic, ids, len(ids), lines) from broken.cause
     except BaseException as error:
         if isinstance(error, InvalidResponse) or not isinstance(error, Exception):
-            settle(part, (), waiting)  # it was sent
+            settle(part, (), waiting)  # it may have been sent
+            doubt += [line for line, _ in part]
         raise
     settle(part, replies, waiting)
     for reply in replies:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gc
 import io
 import json
 import logging
@@ -381,14 +382,59 @@ async def test_lines_that_the_server_refused_go_first_later_and_once(w: World) -
 
 
 @blocking
-async def test_a_file_that_is_closed_while_the_server_refuses_says_so(w: World) -> None:
+@pytest.mark.parametrize("mode", ["w", "wb"])
+async def test_a_close_that_cannot_send_leaves_the_file_open_and_may_be_tried_again(w: World, mode: Any) -> None:
+    topic = w.topic()
+    file: Any = topic.open(mode)
+    file.write("part" if mode == "w" else b"part")
+    w.raw.set(topic.name, "no stream")
+    for attempt in (file.close, file.close, file.flush):
+        with pytest.raises(SetupError):
+            attempt()
+        assert not file.closed
+    w.raw.delete(topic.name)
+    file.close()
+    assert file.closed and lines(w, topic) == ["part"]
+    with pytest.raises(ValueError, match="closed"):
+        file.flush()
+
+
+@blocking
+async def test_a_dropped_file_whose_lines_cannot_be_sent_says_so_in_the_log_and_raises_nowhere(
+    w: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", raised.append)
+    topic = w.topic()
+    w.raw.set(topic.name, "no stream")
+    for mode in ("w", "wb"):
+        file: Any = topic.open(mode)
+        file.write("part" if mode == "w" else b"part")
+        del file
+        gc.collect()
+    assert raised == []
+    assert [record.message.partition(" was dropped with 1 lines")[1] != "" for record in caplog.records] == [True, True]
+
+
+@blocking
+async def test_lines_whose_write_was_interrupted_are_told_by_the_next_call_and_stand_once(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
     topic = w.topic()
     file = topic.open()
-    file.write("part")
-    w.raw.set(topic.name, "no stream")
-    with pytest.raises(SetupError):
-        file.close()
-    assert file.closed
+    call = topic._driver.call
+
+    def interrupted(*args: Any) -> Any:
+        call(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(topic._driver, "call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            file.write("a\nb\n")
+    with pytest.raises(PublishUncertain, match="interrupted") as caught:
+        file.write("c\n")
+    assert caught.value.lines == ["a", "b"]
+    file.close()
+    assert lines(w, topic) == ["a", "b", "c"]
 
 
 @blocking_real

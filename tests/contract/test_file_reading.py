@@ -221,6 +221,57 @@ async def test_a_file_without_a_timeout_waits_and_ends_when_the_member_stops(w: 
     file.close()
 
 
+@each_mode
+@pytest.mark.parametrize("how", ["close", "exit"])
+async def test_a_close_from_another_thread_ends_a_loop_that_waits_and_leaves_nothing_pending(w: World, mode: str, how: str) -> None:
+    member, file = opened(w, "a", timeout=None, mode=mode)
+    topic: Any = member.group.topic
+    seen: list[Any] = []
+    reading = w.start(lambda: seen.extend(file))
+    await w.until(lambda: member._hand.handled == 1 and member._hand.blocked)
+    began = time.monotonic()
+    file.close() if how == "close" else file.__exit__(None, None, None)
+    await reading
+    assert time.monotonic() - began < 1
+    assert [bytes(line, "ascii") if mode == "r" else line for line in seen] == [b"a\n"]
+    topic.publish("line", {"data": "later"})
+    assert w.pending(member.group) == []
+    with pytest.raises(ValueError, match="closed"):
+        next(file)
+    with member.open(timeout=0) as after:  # the member goes on
+        assert list(after) == ["later\n"]
+    assert owed(w, member) == 0
+
+
+async def test_a_close_between_two_lines_from_another_thread_ends_the_loop_and_leaves_nothing_pending(w: World) -> None:
+    member, file = opened(w, "a", "b", "c", timeout=None)
+    assert next(file) == "a\n"
+    await w.start(file.close)
+    with pytest.raises(ValueError, match="closed"):
+        next(file)
+    await w.until(lambda: [consumer for _, consumer, _ in w.pending(member.group) if consumer == member.id] == [])
+    with member.open(timeout=0) as after:
+        assert list(after) == ["b\n", "c\n"]
+
+
+async def test_a_message_that_comes_while_the_file_is_closed_is_given_back(w: World) -> None:
+    member, file = opened(w, "a", timeout=None)
+    feed = file.texts.feed
+    wait = feed.wait
+
+    def closing() -> Any:
+        message = wait()
+        feed.over = True  # what another thread's close() does first
+        return message
+
+    feed.wait = closing
+    assert file.readline() == ""
+    file.close()
+    await w.until(lambda: [consumer for _, consumer, _ in w.pending(member.group) if consumer == member.id] == [])
+    with member.open(timeout=0) as after:
+        assert list(after) == ["a\n"]
+
+
 async def test_what_was_gathered_until_the_member_stopped_is_acknowledged_by_close(w: World) -> None:
     member, file = opened(w, "a", "b", timeout=None)
     reading = w.start(file.read)

@@ -14,7 +14,7 @@ FLOORS: list[set[str]] = [
     {"colour", "forking"},
     {
         "message", "enveloped", "cloudevents", "streamerson", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items",
-        "flow", "sinks", "pipes", "guarding", "requests", "line_readers", "line_writers", "readable", "writable", "topic", "group",
+        "flow", "sinks", "pipes", "guarding", "requests", "line_feed", "line_readers", "line_writers", "readable", "writable", "topic", "group",
         "membership", "grouping", "member", "parts", "composing", "turns", "several",
     },  # fmt: skip
     {""},

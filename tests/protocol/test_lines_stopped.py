@@ -19,10 +19,10 @@ FULL = OutOfMemoryError("OOM command not allowed")
 GONE = ConnectionError("gone")
 
 
-def sent(answer: Any, count: int = 4) -> tuple[list[bytes], BaseException | None, int]:
+def sent(answer: Any, count: int = 4, doubt: list[bytes] | None = None) -> tuple[list[bytes], BaseException | None, int]:
     """What waits after the first call was answered so, or raised so; what came of it; and how many calls there were."""
     waiting: Any = deque((b"%d" % n, (b"type", b"line", b"data", b"%d" % n)) for n in range(count))
-    exchange, calls = sending_lines(Publisher("t", Retention.of(None, None)), waiting), 0
+    exchange, calls = sending_lines(Publisher("t", Retention.of(None, None)), waiting, [] if doubt is None else doubt), 0
     came: Any = None
     try:
         while True:
@@ -65,9 +65,11 @@ def test_lines_without_a_reply_are_in_doubt_and_wait_no_more() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), InvalidResponse("junk"), GeneratorExit()])
 def test_what_was_being_written_when_it_was_interrupted_is_not_written_again(error: BaseException) -> None:
-    waiting, raised, _ = sent(lambda ids: error, count=501)
+    doubt: list[bytes] = []
+    waiting, raised, _ = sent(lambda ids: error, count=501, doubt=doubt)
     assert waiting == [b"500"]
     assert raised is error
+    assert doubt == [b"%d" % n for n in range(500)]
 
 
 def test_a_key_that_moved_is_followed() -> None:
