@@ -110,6 +110,8 @@ class Emitting(Handlers, Coloured[C], Generic[C, D]):
             raise ValueError(f"wait must be more than 0 seconds, not {wait!r}")
 
         def add(function: Any) -> Any:
+            if getattr(function, "takes_one", False) is True:
+                raise TypeError(f"{function!r} is guarded by once_per, which takes one message at a time: use it with on, not with on_batch")
             self._add_batch_handler(type, Batched(function, size, longest))
             return function
 
@@ -166,6 +168,8 @@ class Emitting(Handlers, Coloured[C], Generic[C, D]):
 
     def _check(self, event: str, function: Listener) -> None:
         super()._check(event, function)
+        if getattr(function, "needs_a_handler", False) is True:
+            raise TypeError(f'once_per without a key guards nothing: write @member.once_per("field") below on({event!r})')
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function!r} is a generator function (it has a yield): as a listener its body would never run")
         called = getattr(type(function), "__call__", None)  # noqa: B004  (an object whose call is a coroutine function)

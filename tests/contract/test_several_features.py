@@ -138,8 +138,8 @@ async def test_a_guard_stands_beside_its_own_topic(w: World) -> None:
     assert sorted(effects) == [near.topic.name, far.topic.name]
     with from_url(elsewhere(w), decode_responses=True) as raw:
         for group, server in ((near, w.raw), (far, raw)):
-            assert server.get(side_key(group.topic.name, "once", "group", "1")).startswith("done")
-        raw.delete(far.topic.name, side_key(far.topic.name, "once", "group", "1"))
+            assert server.get(side_key(group.topic.name, "once", "group", "<lambda>", "1")).startswith("done")
+        raw.delete(far.topic.name, side_key(far.topic.name, "once", "group", "<lambda>", "1"))
 
 
 async def test_a_delayed_entry_of_each_topic_comes_when_it_is_due(w: World) -> None:

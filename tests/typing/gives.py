@@ -331,6 +331,12 @@ def a_listener_keeps_its_type_on_blocking(group: ConsumerGroupTopic[Blocking], m
     def another(message: Message) -> bool:
         return True
 
+    @member.on("a")
+    @member.once_per("number", window=timedelta(days=7), in_doubt="run", name="charge")
+    def charge(message: Message) -> dict[str, int]:
+        return {}
+
+    assert_type(charge(message), dict[str, int])
     assert_type(decorated(message), int)
     assert_type(another(message), bool)
     ConsumerGroupMember(group, handlers={"a": plain, "b": giving})
@@ -352,6 +358,13 @@ async def a_listener_keeps_its_type_on_asyncio(group: ConsumerGroupTopic[Asyncio
     def in_thread(message: Message) -> bool:
         return True
 
+    @member.on("a")
+    @member.once_per(lambda message: message["number"])
+    async def charge(message: Message) -> int:
+        return 1
+
+    assert_type(await member.once_per("number", name="other")(giving)(message), Any)
+    assert_type(await charge(message), Any)
     assert_type(await decorated(message), int)
     assert_type(in_thread(message), bool)
     ConsumerGroupMember(group, handlers={"a": plain, "b": coroutine})

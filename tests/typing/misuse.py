@@ -104,6 +104,13 @@ def a_coroutine_handler_on_blocking(group: ConsumerGroupTopic[Blocking], member:
     async def another(message: Message) -> None: ...
 
 
+def guards_of_nothing(member: ConsumerGroupMember[Blocking]) -> None:
+    member.on("a", member.once_per("number"))  # error
+    member.once_per(7)  # error
+    member.once_per("number", in_doubt="ask")  # error
+    member.once_per("number", name=7)  # error
+
+
 def what_cannot_be_a_handler(blocking: ConsumerGroupMember[Blocking], asyncio: ConsumerGroupMember[Asyncio]) -> None:
     blocking.on("a", without_message)  # error
     asyncio.on("a", without_message)  # error
