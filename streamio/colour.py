@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import opcode
 import sys
 from collections.abc import Callable, Coroutine
@@ -101,11 +102,36 @@ def wrong(obj: Any, used: str, right: str) -> NoReturn:
 GET_AWAITABLE = opcode.opmap.get("GET_AWAITABLE", -1)
 
 
-def is_awaited(frame: FrameType) -> bool:
-    """Whether the call that this frame is at is the operand of an `await`. (CPython: the next instruction tells; elsewhere never.)"""
+JUMPS = {opcode.opmap["JUMP_FORWARD"]}  # to the end of `a if b else c`
+CACHES = opcode.opmap.get("CACHE", 0)
+RETURN, COPY = opcode.opmap["RETURN_VALUE"], opcode.opmap.get("COPY", -1)
+NAMES = {opcode.opmap[name] for name in ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")}  # of `(a := b)`
+SUSPENDED = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def is_awaited(frame: FrameType | None) -> bool:
+    """Whether the call that this frame is at is the operand of an `await`. (CPython: the next instruction tells; elsewhere never.) Where a plain
+    function returns it at once (`lambda: topic.publish("a")`), it is whether that one's call is."""
     if asyncio._get_running_loop() is None:
         return False
-    code, place = frame.f_code.co_code, frame.f_lasti + 2
-    while place < len(code) and code[place] == 0:  # inline caches
+    while frame is not None:
+        following = next_of(frame)
+        if following != RETURN or frame.f_code.co_flags & SUSPENDED:
+            return following == GET_AWAITABLE
+        frame = frame.f_back
+    return False
+
+
+def next_of(frame: FrameType) -> int:
+    """The instruction that takes the value of the call that this frame is at; -1 at the end. Names that the value gets on the way do not count."""
+    code, place, copied = frame.f_code.co_code, frame.f_lasti + 2, False
+    while place < len(code):
+        step, argument = code[place], code[place + 1]
         place += 2
-    return place < len(code) and code[place] == GET_AWAITABLE
+        if step in JUMPS:
+            place += 2 * argument
+        elif step == COPY:
+            copied = True
+        elif not (step == CACHES or (copied and step in NAMES)):
+            return step
+    return -1
