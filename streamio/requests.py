@@ -18,6 +18,7 @@ from .protocol.replying import read
 from .protocol.requesting import Desk
 
 RESERVED = ("reply_to", "correlation_id")
+OF_PUBLISH = ("delay", "at", "idempotency_key", "entry_id")  # for its caller, who is not to take them for fields
 
 
 class Requesting(Coloured[C]):
@@ -46,9 +47,7 @@ class Requesting(Coloured[C]):
         """
         self._check_open()
         wait = seconds(timeout, "timeout")
-        for name in RESERVED:
-            if name in (headers or {}):
-                raise ValueError(f"header {name!r} is what request() itself writes")
+        check(headers, fields)
         desk = self._desk_at(reply_to)
         request = desk.expect()
         try:
@@ -60,14 +59,23 @@ class Requesting(Coloured[C]):
 
     def _desk_at(self, reply_to: Requesting[Any] | None) -> Desk:
         """The requests of this process and event loop whose replies come there."""
+        if reply_to is not None:
+            self._check_reply_to(reply_to)
         loop, shared = asyncio.get_running_loop() if self._is_asyncio else None, None if reply_to is None else reply_to.name
-        if reply_to is not None and (problem := self._is_apart(reply_to)):
-            raise ValueError(f"reply_to {reply_to.name!r} must be {problem} as {self.name!r}")
         known = self._desks.get(shared)
         if known is None or known[0] is not loop:
             codec, bell = self.codec if reply_to is None else reply_to.codec, type(self._driver.wake)
             known = self._desks[shared] = loop, Desk(self._publisher, codec, secrets.token_hex(8), bell, self._alone, shared)
         return known[1]
+
+    def _check_reply_to(self, other: Requesting[Any]) -> None:
+        """An error where replies cannot come there."""
+        if not isinstance(other, Requesting):
+            raise TypeError(f"reply_to must be a Topic, not {other!r}")
+        if problem := self._is_apart(other):
+            raise ValueError(f"reply_to {other.name!r} must be {problem} as {self.name!r}")
+        if other.name == self.name:
+            raise ValueError(f"reply_to {other.name!r} is the topic itself: its groups would take each reply for a request")
 
     def _is_apart(self, other: Requesting[Any]) -> str:
         """What the two topics would have to share; empty where one write can go to both."""
@@ -86,6 +94,18 @@ class Requesting(Coloured[C]):
 
     def _check_open(self) -> None:
         raise NotImplementedError
+
+
+def check(headers: Any, fields: Mapping[str, Any]) -> None:
+    """An error where something in them is not for a request."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a mapping, not {headers!r}")
+    for name in RESERVED:
+        if name in (headers or {}):
+            raise ValueError(f"header {name!r} is what request() itself writes")
+    for name in OF_PUBLISH:
+        if name in fields:
+            raise TypeError(f"request() takes no {name!r}, which is an argument of publish(); a field of that name goes into data")
 
 
 sending: set[asyncio.Future[None]] = set()  # the loop knows its tasks weakly

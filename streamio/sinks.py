@@ -118,7 +118,11 @@ def sink_of(topic: Any, source: Topic[Any]) -> Sink | None:
     """Where a member's replies go."""
     if topic is not None and not isinstance(topic, Topic):
         raise TypeError(f"reply_to must be a Topic, not {topic!r}")
-    return None if topic is None else Sink(topic, [source], "reply_to")
+    if topic is None:
+        return None
+    if topic.name == source.name and topic._driver.source.shares_server(source._driver.source):
+        raise ValueError(f"reply_to {topic.name!r} is the member's own topic: it would handle its replies as entries, and reply to them")
+    return Sink(topic, [source], "reply_to")
 
 
 def is_near(topic: Topic[Any], source: Any, key: str) -> bool:

@@ -19,7 +19,7 @@ from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Rece
 from ..emitter import Lifecycle
 from ..errors import Unanswered
 from ..protocol.asking import BROKEN
-from .source import Source, addressed
+from .source import Source, addressed, ended
 from .wire import has_news, in_time, late, reply_of, sent
 
 PAGE = 20  # replies that come in the time of one
@@ -73,6 +73,7 @@ class Asyncio:
         self.wake = Bell()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.on_new_loop: Callable[[], None] = nothing
+        self.waiting: set[Any] = set()  # connections of calls that may wait for news
 
     def beside(self, lifecycle: Lifecycle) -> Asyncio:
         """A driver for a member of this topic, with the same free connections."""
@@ -211,10 +212,12 @@ class Asyncio:
     async def call(self, commands: Any, patience: float) -> list[Any]:
         """Send on a free connection and receive all replies."""
         if self.source.closed:
-            raise ValueError(f"topic {self.key!r} is closed")
+            raise ended(self.key)
         free = self.pool.setdefault(patience, deque())
         connection = await self.free_connection(free, patience)
         replies: list[Any] = []
+        if patience:
+            self.waiting.add(connection)
         try:
             await sent(connection, commands)
             for first in range(0, len(commands), PAGE):
@@ -224,10 +227,12 @@ class Asyncio:
         except BROKEN as error:
             await connection.disconnect(nowait=True)
             addressed(error, connection)
-            raise Unanswered(error, replies) from error
+            raise Unanswered(ended(self.key) if patience and self.source.closed else error, replies) from error
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
+        finally:
+            self.waiting.discard(connection)
         free.append(connection)
         if any(isinstance(reply, ReadOnlyError) for reply in replies):  # the server was demoted: let the client say which one is the master now
             await self.close()
@@ -271,10 +276,19 @@ class Asyncio:
             raise ConnectionError(str(error)) from error
 
     async def close(self) -> None:
-        """Close the free connections."""
+        """Close the free connections, and where the topic is closed, end the calls that wait for news."""
+        for connection in [*self.waiting] if self.source.closed else ():
+            hang_up(connection)
         for free in self.pool.values():
             while free:
                 await free.pop().disconnect(nowait=True)
+
+
+def hang_up(connection: Any) -> None:
+    """Let a read of this connection in another task find its end. (The embedded server has no transport: there it lasts its time.)"""
+    transport = getattr(getattr(connection, "_writer", None), "transport", None)
+    if transport is not None:
+        transport.abort()
 
 
 def nothing() -> None:

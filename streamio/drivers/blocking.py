@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import time
 from collections import deque
 from queue import Empty, SimpleQueue
@@ -16,11 +17,11 @@ from typing import Any
 from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
-from ..emitter import Lifecycle
+from ..emitter import Lifecycle, log
 from ..errors import Unanswered
 from ..protocol.asking import BROKEN
 from .packing import packed
-from .source import Source, addressed
+from .source import Source, addressed, ended
 
 
 class Bell:
@@ -53,6 +54,7 @@ class Blocking:
         self.source, self.key, self.lifecycle = source, key, lifecycle
         self.pool: dict[float, deque[Any]] = {} if pool is None else pool
         self.wake = Bell()
+        self.waiting: set[Any] = set()  # connections of calls that may wait for news
 
     def beside(self, lifecycle: Lifecycle) -> Blocking:
         """A driver for a member of this topic, with the same free connections."""
@@ -172,10 +174,12 @@ class Blocking:
     def call(self, commands: Any, patience: float) -> list[Any]:
         """Send on a free connection and receive all replies."""
         if self.source.closed:
-            raise ValueError(f"topic {self.key!r} is closed")
+            raise ended(self.key)
         free = self.pool.setdefault(patience, deque())
         connection = self.free_connection(free, patience)
         replies: list[Any] = []
+        if patience:
+            self.waiting.add(connection)
         try:
             connection.send_packed_command(packed(commands))
             for _ in commands:
@@ -183,10 +187,12 @@ class Blocking:
         except BROKEN as error:
             connection.disconnect()
             addressed(error, connection)
-            raise Unanswered(error, replies) from error
+            raise Unanswered(ended(self.key) if patience and self.source.closed else error, replies) from error
         except BaseException:
             connection.disconnect()
             raise
+        finally:
+            self.waiting.discard(connection)
         free.append(connection)
         if any(isinstance(reply, ReadOnlyError) for reply in replies):  # the server was demoted: let the client say which one is the master now
             self.close()
@@ -223,13 +229,25 @@ class Blocking:
             faults.clear()  # no cycle of error, traceback and frame
 
     def close(self) -> None:
-        """Close the free connections."""
+        """Close the free connections, and where the topic is closed, end the calls that wait for news."""
+        for connection in [*self.waiting] if self.source.closed else ():
+            hang_up(connection)
         for free in list(self.pool.values()):
             while free:
                 try:
                     free.pop().disconnect()
                 except IndexError:  # another thread took it
                     break
+
+
+def hang_up(connection: Any) -> None:
+    """Let a read of this connection in another thread find its end. (The embedded server has no socket: there it lasts its time.)"""
+    found = getattr(connection, "_sock", None)
+    if isinstance(found, socket.socket):
+        try:
+            socket.socket.shutdown(found, socket.SHUT_RDWR)  # (that of TLS would be in the way of the read)
+        except OSError as error:
+            log.debug("a connection that waited was closed already: %r", error)
 
 
 def reply_of(connection: Any) -> Any:

@@ -167,6 +167,11 @@ def address_in(place: tuple[str, int]) -> dict[str, Any]:
     return {"host": place[0], "port": place[1]}
 
 
+def ended(key: str) -> ValueError:
+    """The error of a call to a topic that was closed."""
+    return ValueError(f"topic {key!r} is closed")
+
+
 def addressed(error: BaseException, connection: Any) -> None:
     """Let a timeout say where the connection goes to: redis-py's own do not (8.1, blocking)."""
     place = address_of(connection)
