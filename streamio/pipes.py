@@ -23,6 +23,7 @@ from .sinks import Sink
 from .topic import Topic
 
 if TYPE_CHECKING:
+    from .drivers.until import Flag
     from .member import ConsumerGroupMember
 
 
@@ -60,10 +61,11 @@ class Pipeline(Coloured[C]):
         return acknowledges and self._sink is not None and all(self._sink.is_near(group.topic) for group in self.member.groups)
 
     @operation
-    def run(self) -> Exchange[None]:
-        """Work until `stop()`, as `member.connect_and_listen()` does, with the member's `concurrency`. Its listeners are not called meanwhile."""
+    def run(self, *, until: Flag | None = None) -> Exchange[None]:
+        """Work until `stop()`, or until the event `until` is set, as `member.connect_and_listen()` does, with the member's `concurrency`. Its
+        listeners are not called meanwhile."""
         member: Any = self.member
-        yield from self._in_place_of_listeners(member.connect_and_listen)
+        yield from self._in_place_of_listeners(lambda: member.connect_and_listen(until=until))
 
     @operation
     def drain(self, retries: bool = True) -> Exchange[int]:

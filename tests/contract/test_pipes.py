@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import threading
@@ -210,6 +211,21 @@ async def test_run_works_until_it_is_stopped_from_elsewhere_and_the_listeners_ar
     assert sorted(numbers(w)) == [*range(20)] and heard == [] and w.pending(member.group) == []
     await w.do(member.group.topic.publish("order", n=99))
     assert await w.do(member.drain()) == 1 and heard == ["99"] and len(out(w)) == 20
+
+
+async def test_a_run_ends_with_the_event_and_the_rest_is_for_the_next(w: World) -> None:
+    member, topic = await piped(w)
+    pipe = member.pipe(number, topic)
+    event = asyncio.Event() if w.asyncio else threading.Event()
+    running = w.start(lambda: pipe.run(until=event))
+    await w.until(lambda: len(out(w)) == 3)
+    event.set()
+    await asyncio.wait_for(running, 5)
+    await w.do(member.group.topic.publish("a", n=9))
+    await w.do(pipe.run(until=event))  # set already: nothing is begun
+    assert len(out(w)) == 3
+    with pytest.raises(TypeError, match="until must be"):
+        await w.do(pipe.run(until=1))
 
 
 async def test_a_step_that_raises_is_tried_again_while_the_others_flow_on(w: World) -> None:

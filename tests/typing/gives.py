@@ -527,6 +527,7 @@ def files_of_a_blocking_topic_and_member(topic: Topic[Blocking], member: Consume
         for line in file:
             assert_type(line, str)
     member.connect_and_listen(until=threading.Event())
+    assert_type(member.pipe(str).run(until=threading.Event()), None)
     member.group.connect_and_listen(2, until=multiprocessing.Event())
 
 
@@ -537,6 +538,7 @@ async def objects_written_to_an_asyncio_topic(topic: Topic[Asyncio], member: Con
     assert_type(topic.writable(), bool)
     assert_type(member.closed, bool)
     await member.connect_and_listen(until=asyncio.Event())
+    await member.pipe(str).run(until=asyncio.Event())
     await member.group.connect_and_listen(2, until=asyncio.Event())
 
 

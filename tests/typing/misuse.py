@@ -255,6 +255,7 @@ def a_file_opened_wrongly(topic: Topic[Blocking], member: ConsumerGroupMember[Bl
     member.open(timeout="1")  # error
     member.connect_and_listen(until=5)  # error
     member.connect_and_listen(until=lambda: True)  # error
+    member.pipe(str).run(until=5)  # error
 
 
 async def a_forgotten_await_of_what_is_written(topic: Topic[Asyncio], blocking: Topic[Blocking]) -> None:
