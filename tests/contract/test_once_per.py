@@ -8,6 +8,9 @@ from datetime import timedelta
 import pytest
 
 from streamio import RetryPolicy
+from streamio.errors import Unanswered
+from streamio.guarding import again
+from streamio.guards import finish, take_back
 from streamio.keys import WAITING, side_key
 
 from ..world import World
@@ -262,15 +265,13 @@ async def test_another_try_that_another_listener_asked_for_does_not_bring_the_ef
     assert (effects, w.pending(group)) == (["A"], [])
 
 
-async def test_connections_that_were_lost_while_the_handler_ran_are_no_doubt(w: World) -> None:
-    if w.embedded:
-        return
-    group, effects = w.group(), []
-    member = w.member(group)
-    guarded(w, member, effects, act=lambda message: w.raw.client_kill_filter(_type="normal", skipme=True) and None)
-    entry_id = await w.do(group.topic.publish("order", order="A"))
-    assert await w.do(member.drain()) == 1
-    assert (effects, guard_of(w, group, "A"), dead(w, group)) == (["A"], f"done {entry_id}", [])
+async def test_that_it_is_done_is_said_again_where_the_answer_was_lost() -> None:
+    for command in (finish("guard", "5-1", None, 60), take_back("guard", "5-1")):
+        saying = again(command)
+        assert next(saying).commands == [command.words]
+        assert saying.throw(Unanswered(ConnectionError("reset"))).commands == [command.words]
+        with pytest.raises(StopIteration):
+            saying.send([1])
 
 
 async def test_handlers_of_one_type_and_of_two_have_their_effects_each(w: World) -> None:
