@@ -42,7 +42,7 @@ class Requesting(Coloured[C]):
         reply comes within `timeout` seconds, `RequestTimeout` (a `TimeoutError`): the entry is in the stream all the same, and a later reply is
         dropped. Where the write is in doubt, `PublishUncertain`.
 
-        reply_to    a topic on the same server to await the reply on, instead of a stream that the topic makes for itself: for those who answer
+        reply_to    another topic on the same server to await the reply on, instead of a stream that the topic makes for itself: for those who answer
                     at a place of their own. It is read from its end; other entries in it do not matter
         """
         self._check_open()

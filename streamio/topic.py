@@ -254,7 +254,10 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
 
     @operation
     def close(self) -> Exchange[None]:
-        """Close the topic's own connections (and the client, where the topic made it from a URL). The caller's client stays open."""
+        """Close the topic's own connections (and the client, where the topic made it from a URL). The caller's client stays open.
+
+        Requests and tails that wait end with a ValueError; on the embedded server that may take 2 s.
+        """
         self._closed = True
         self._driver.source.closed = True
         yield Do(self._driver.close)

@@ -90,7 +90,9 @@ class Writable(Coloured[C]):
         line_buffering  False: lines are sent 500 at a time, at `flush()` and at `close()`
 
         Where the server cannot be reached, `write` raises and the lines stay in the file: do not write them again, the next `write`, `flush()` or
-        `close()` sends them first. Lines whose reply was lost are not sent again: `PublishUncertain` has them as `lines`.
+        `close()` sends them first; a `close()` that could not send leaves the file open. Lines whose reply was lost are not sent again:
+        `PublishUncertain` has them as `lines`. Those of a call that was interrupted (KeyboardInterrupt) are told so by the next one that sends.
+        A file that is dropped unclosed sends what it can and logs what it cannot.
         """
         from .line_writers import BytesWriter, TextWriter
 

@@ -137,5 +137,20 @@ async def test_a_call_that_is_not_awaited_works_wherever_its_value_goes(w: World
         found = topic.publish("a", x=1)
         return w.do(found)
 
-    ids = [topic.publish("a"), returned(), await awaited(), await left(), await w.do(topic.publish("a", x=1)), *map(topic.publish, "ab")]
+    async def started() -> Any:
+        coroutine: Any = awaited()
+        try:
+            await coroutine.send(None)
+        except StopIteration as done:
+            return done.value
+
+    ids = [
+        topic.publish("a"),
+        returned(),
+        await awaited(),
+        await left(),
+        await w.do(topic.publish("a", x=1)),
+        *map(topic.publish, "ab"),
+        await started(),
+    ]
     assert [entry_id for entry_id, _ in w.raw.xrange(topic.name)] == ids

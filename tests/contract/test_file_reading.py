@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -231,7 +232,7 @@ async def test_a_close_from_another_thread_ends_a_loop_that_waits_and_leaves_not
     await w.until(lambda: member._hand.handled == 1 and member._hand.blocked)
     began = time.monotonic()
     file.close() if how == "close" else file.__exit__(None, None, None)
-    await reading
+    await asyncio.wait_for(reading, 5)
     assert time.monotonic() - began < 1
     assert [bytes(line, "ascii") if mode == "r" else line for line in seen] == [b"a\n"]
     topic.publish("line", {"data": "later"})
