@@ -13,10 +13,10 @@ FLOORS: list[set[str]] = [
     {"drivers", "drivers.*"},
     {"colour", "forking"},
     {
-        "message", "enveloped", "cloudevents", "streamerson", "options", "emitting", "entries", "dead_letters", "signals", "loop", "items",
-        "flow", "sinks", "pipes", "guarding", "requests", "line_feed", "line_readers", "line_writers", "readable", "writable", "topic", "group",
-        "membership", "grouping", "member", "parts", "composing", "turns", "several",
-    },  # fmt: skip
+        *"message enveloped cloudevents streamerson options emitting entries dead_letters signals loop items flow sinks pipes".split(),
+        *"guarding requests line_feed line_readers line_writers readable writable topic group membership grouping member parts".split(),
+        *"composing turns several".split(),
+    },
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3
