@@ -118,7 +118,7 @@ class PayloadCodec:
     def from_words(self, words: list[str]) -> Any:
         """As `decode`, of an entry's words as they came: nearly always the type, then the data."""
         try:
-            if words[2] == self.field_name:
+            if self.field and words[0] == "type" and words[2] == self.field_name:
                 return self.from_json(words[3])
         except (IndexError, ValueError, RecursionError):
             return self.decode(payload_of(pairs_of(words)))

@@ -17,7 +17,7 @@ import pydantic
 import pytest
 
 from streamio import CloudEventsCodec, Codec, FlatCodec, JSONCodec, Topic, TypedCodec
-from streamio.codec import Pairs, codec_for, decoded
+from streamio.codec import Pairs, codec_for, decoded, pairs_of, payload_of
 from streamio.enveloped import EntryMessage
 from streamio.items import encoded, entry, entry_of, entry_with
 from streamio.message import Message, Origin
@@ -335,6 +335,19 @@ def test_a_model_says_all_that_is_wrong_and_not_what_was_in_it() -> None:
 def test_an_entry_without_the_field_is_told(words: list[bytes]) -> None:
     with pytest.raises(ValueError, match="no field 'data'"):
         read(TypedCodec(Order), words)
+
+
+@pytest.mark.parametrize(
+    ("inner", "words"),
+    [
+        (FlatCodec(), ["type", "o", "", '{"customer":"Mallory","amount":1}', "customer", "Ada", "amount", "2"]),
+        (None, ["data", '{"customer":"Ada","amount":2}', "data", '{"customer":"Mallory","amount":1}', "type", "o"]),
+    ],
+    ids=["a field without a name is not the data of flat values", "of two the first is read"],
+)
+def test_an_odd_entry_is_read_alike_wherever_it_is_read(inner: Any, words: list[str]) -> None:
+    codec = TypedCodec(Order, inner)
+    assert decoded(codec, words, "o") == codec.for_type("o").decode(payload_of(pairs_of(words))) == Order("Ada", 2)
 
 
 def test_the_field_is_found_wherever_it_stands() -> None:
