@@ -250,8 +250,9 @@ def wire(codec: Any, type: str, data: Any, headers: Mapping[str, Any] | None) ->
 
 
 def packed(words: list[bytes]) -> list[bytes]:
-    """An entry's fields and values as they stand in its dead letter: as they are, or, where they are too many for one script, as one JSON field."""
-    return words if len(words) <= MOST_WORDS else [PACKED, json.dumps([word.decode("latin-1") for word in words]).encode()]
+    """An entry's fields and values as they stand in its dead letter: as they are or, where they are too many for one script, as one JSON field."""
+    looks_packed = len(words) == 2 and words[0] == PACKED
+    return words if len(words) <= MOST_WORDS and not looks_packed else [PACKED, json.dumps([word.decode("latin-1") for word in words]).encode()]
 
 
 def unpacked(fields: Pairs) -> Pairs:
@@ -260,6 +261,6 @@ def unpacked(fields: Pairs) -> Pairs:
         return fields
     try:
         words = [word.encode("latin-1") for word in json.loads(fields[0][1])]
-    except (ValueError, AttributeError, TypeError):  # the entry had a field of this name
+    except (ValueError, AttributeError, TypeError, RecursionError):  # not ours
         return fields
-    return list(zip(words[::2], words[1::2]))
+    return list(zip(words[::2], words[1::2])) if len(words) % 2 == 0 else fields

@@ -202,7 +202,7 @@ def letter_of(letter_id: str, flat: Flat, codec: AnyCodec) -> DeadLetter[Any]:
         topic=fact("topic"),
         group=fact("group"),
         consumer=fact("consumer"),
-        deliveries=int(fact("deliveries")) if fact("deliveries").isdecimal() else 0,
+        deliveries=int(fact("deliveries")) if fact("deliveries").isdecimal() and len(fact("deliveries")) < 19 else 0,
         reason=fact("reason"),
         error=fact("error"),
         traceback=fact("traceback"),

@@ -37,7 +37,7 @@ local function words_of(packed, at)
     at = at + 1
   end
   local how = words[1]
-  local known = how == '' or ((how == 'MAXLEN' or how == 'MINID') and string.match(words[2] or '', '^%d+$'))
+  local known = how == '' or ((how == 'MAXLEN' or how == 'MINID') and string.match(words[2] or '', '^%d+$') and #words[2] <= 18)
   return known and #words >= 4 and #words < 7950 and #words % 2 == 0 and words or nil
 end
 local function add(words)

@@ -15,6 +15,7 @@ from weakref import proxy
 
 from .colour import C, D, operation
 from .drivers import keepers, tasks, workers
+from .drivers.background import start_task
 from .effects import Do, Exchange
 from .emitter import Handlers, Lifecycle, log
 from .emitting import Emitting
@@ -134,6 +135,20 @@ class Membership(Emitting[C, D]):
             yield Do(lambda: self._driver.run_on(hand.side, looking_at_outlets(hand, hand.side)))
 
     def _part(self) -> Exchange[None]:
+        """Leave the group. Where that is cancelled, what was in hand is left to its leases, and the member may be used again."""
+        try:
+            yield from self._parting()
+        except Abandoned:
+            raise
+        except BaseException:
+            self._hand.finished = True
+            self._hand.empty(forgets_running=False)
+            self._hand.state = "closed" if self._closing else "stopped"
+            self._hand.halt(stopping=self._closing, displaced=False)
+            self._free()
+            raise
+
+    def _parting(self) -> Exchange[None]:
         """Leave the group: settle, give back, close the lines."""
         hand = self._hand
         if hand.state in ("closed", "forked"):
@@ -309,20 +324,3 @@ def prefetch_of(options: Mapping[str, Any]) -> Prefetch:
     if prefetch == "auto" or (isinstance(prefetch, int) and not isinstance(prefetch, bool) and 0 <= prefetch <= 100 * MOST):
         return Prefetch(prefetch, options["concurrency"])
     raise ValueError(f"prefetch must be 'auto' or a whole number from 0 to {100 * MOST}, not {prefetch!r}")
-
-
-def start_task(awaitable: Any) -> None:
-    """Run what a coroutine lifecycle listener returned."""
-    task = asyncio.ensure_future(awaitable)
-    running.add(task)
-    task.add_done_callback(finished)
-
-
-running: set[asyncio.Future[Any]] = set()
-
-
-def finished(task: asyncio.Future[Any]) -> None:
-    """Log what a lifecycle listener raised."""
-    running.discard(task)
-    if not task.cancelled() and task.exception() is not None:
-        log.error("a lifecycle listener raised", exc_info=task.exception())

@@ -32,6 +32,6 @@ class Retention:
 
 def checked_maxlen(maxlen: int | None) -> int | None:
     """`maxlen`, or an error where it is no whole number of 0 or more."""
-    if maxlen is not None and (isinstance(maxlen, bool) or not isinstance(maxlen, int) or maxlen < 0):
-        raise ValueError(f"maxlen must be a whole number, 0 or more, not {maxlen!r}")
+    if maxlen is not None and (isinstance(maxlen, bool) or not isinstance(maxlen, int) or not 0 <= maxlen < 10**18):
+        raise ValueError(f"maxlen must be a whole number, 0 or more and less than 10**18, not {maxlen!r}")
     return maxlen

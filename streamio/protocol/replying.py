@@ -120,12 +120,17 @@ def replied(outlet: Outlet, message: Any, value: Any, now: float) -> Put:
 def correlation_of(message: Any) -> str | bytes:
     """What says in the reply which entry it is for."""
     found: str | bytes | None = message._header("correlation_id")
-    return message.id if found is None else found
+    return message.id if found is None or (isinstance(found, str) and not is_utf8(found)) else found
+
+
+def is_utf8(text: str) -> bool:
+    """Whether it can be written: what a stranger's JSON says may hold lone surrogates."""
+    return text.encode(errors="replace").decode() == text
 
 
 def checked(hand: Hand, key: Any) -> str:
     """The key of the stream that a reply is to go to, where the acknowledgement's step can write to it."""
-    if not isinstance(key, str) or not key:
+    if not isinstance(key, str) or not key or not is_utf8(key):
         raise NoReply(f"header reply_to must be the key of a stream, not {key!r}")
     if hand.is_clustered and slot(key) != slot(hand.settings.topic):
         raise NoReply(f"header reply_to: {key!r} is not in the slot of topic {hand.settings.topic!r}: no reply goes out with its acknowledgement")

@@ -670,3 +670,29 @@ async def test_the_wrong_keyword_names_the_right_one(w: World) -> None:
         with pytest.raises(TypeError, match="`for`"):
             aiter(dead)
     assert "dead letters of group 'group'" in repr(dead)
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, '["a","b"]', '["a"]', "{}", "1"])
+async def test_an_entry_that_looks_like_a_packed_dead_letter_is_read_as_it_was(w: World, value: str) -> None:
+    group = w.group()
+    member = w.member(group)
+    w.raw.xadd(group.topic.name, {"dead:fields": value})
+    (message,) = await w.do(member.read())
+    message.bury("why")
+    await w.do(member.flush())
+    w.raw.xadd(side_key(group.topic.name, "dead", group.name), {"dead:id": "1-1", "dead:deliveries": "9" * 5000, "dead:fields": value})
+    letter, foreign = [each async for each in w.each(group.dead_letters)]
+    assert letter.fields == [(b"dead:fields", value.encode())]
+    assert foreign.deliveries == 0
+
+
+async def test_an_entry_that_cannot_be_moved_stands_in_no_other_ones_way(w: World) -> None:
+    topic = w.topic()
+    w.raw.zadd(side_key(topic.name, "delayed"), {f"x 6:MAXLEN,25:{'9' * 25},4:type,1:a,": 1})
+    await w.do(topic.publish("b", delay=0.01))
+    member, seen = w.member(topic.group("group")), []
+    member.on("*", lambda message: seen.append(message.type))
+    async with w.listening(member):
+        await w.until(lambda: seen == ["b"])
+    with pytest.raises(ValueError, match="maxlen"):
+        w.topic("long", maxlen=2**64)

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from streamio import AtLeastOnce, RetryPolicy, Topic, from_url
+from streamio import AtLeastOnce, Envelope, RetryPolicy, Topic, from_url
 from streamio.keys import side_key
 
 from ..servers import RedisServer, free_port
@@ -116,3 +116,21 @@ async def test_a_pipe_waits_for_a_server_of_its_topic_that_is_away(colour: str, 
         await w.close()
         await w.do(client.aclose() if w.asyncio else client.close())
         server.remove()
+
+
+async def test_a_strangers_address_that_cannot_be_written_ends_no_member(w: World) -> None:
+    class Headers:
+        cannot_fail = False
+
+        def write(self, type, data, headers):
+            return [(b"line", b"x")]
+
+        def read(self, fields):
+            return Envelope("a", 1, {"reply_to": "\udcff", "correlation_id": "\udcff"})
+
+    group, seen = w.group(w.topic(codec=Headers())), []
+    member = w.member(group)
+    member.on("a", lambda message: seen.append(message.id) or 1)
+    w.raw.xadd(group.topic.name, {"line": "x"})
+    assert await w.do(member.drain()) == 1
+    assert (len(seen), w.pending(group), dead(w, group)) == (1, [], [])

@@ -159,3 +159,21 @@ async def test_members_that_are_dropped_leave_no_threads(w: World) -> None:
     del member, message
     gc.collect()
     await w.until(lambda: not [thread for thread in threading.enumerate() if "streamio-keeper" in thread.name])
+
+
+async def test_a_member_that_is_cancelled_while_it_leaves_can_be_used_again(w: World) -> None:
+    if not w.asyncio:
+        return
+    member, seen = w.member(grace=0.2), []
+    member.on("a", seen.append)
+    listening = asyncio.ensure_future(member.connect_and_listen())
+    await w.until(lambda: member._hand.state == "listening")
+    listening.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+    await member.group.topic.publish("a")
+    assert await asyncio.wait_for(member.drain(), 5) == 1
+    await asyncio.wait_for(member.close(), 5)
