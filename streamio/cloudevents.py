@@ -50,6 +50,7 @@ class CloudEventsCodec:
     """
 
     cannot_fail = False
+    own_headers = ("ce_specversion", "ce_type")  # the copy of an event has its own
 
     def __init__(self, source: str, *, content_type: str = "application/json", plain: Codec | None = None) -> None:
         self.source = attribute("ce_source", source)
@@ -86,7 +87,7 @@ class CloudEventsCodec:
         if not names and self.plain is not None:
             return Envelope(plain_type(fields), self.plain.decode(payload_of(fields)), headers_of(fields))
         attributes = {str(text(name)): text(value) for name, value in fields if name.startswith(PREFIX) or name == CONTENT_TYPE}
-        type, headers = str(attributes.get("ce_type", plain_type(fields))), {**attributes, **headers_of(fields)}
+        type, headers = str(attributes.get("ce_type", plain_type(fields))), {**headers_of(fields), **attributes}
         try:
             content_type = checked_content_type(attributes.get("content-type", self.content_type))
             checked_event(attributes, names)

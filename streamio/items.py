@@ -38,11 +38,17 @@ def entry_of(codec: AnyCodec, item: Any, what: str = "an item of publish_many") 
     if isinstance(item, tuple) and len(item) == 2:
         return entry(codec, item[0], item[1], {}, None)
     if isinstance(item, Message):
-        return entry(codec, item.type, item.data, {}, {name: value for name, value in item.headers.items() if name not in OWN_HEADERS})
+        return entry(codec, item.type, item.data, {}, copied(codec, item))
     type = type_of(codec, item)
     if type is not None:
         return entry(codec, type, item, {}, None)
     raise TypeError(f"{what} must be (type, data), a mapping with 'type' or a message, not {item!r}")
+
+
+def copied(codec: AnyCodec, message: Message) -> dict[str, Any]:
+    """The headers of the message's copy: without those that are about one entry, or that its codec writes itself (its `own_headers`)."""
+    left_out = (*OWN_HEADERS, *getattr(codec, "own_headers", ()))
+    return {name: value for name, value in message.headers.items() if name not in left_out}
 
 
 def type_of(codec: AnyCodec, value: Any) -> str | None:

@@ -39,6 +39,7 @@ class TypedEntryCodec:
         self.inner: EntryCodec = inner
         self.types = TypedCodec(types, Through())
         self.type_of, self.plain = self.types.type_of, self.types.plain
+        self.own_headers = getattr(inner, "own_headers", ())
         if hasattr(inner, "reply"):
             self.reply = lambda message, value: inner.reply(message, self.plain(value))
 

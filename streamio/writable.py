@@ -10,7 +10,7 @@ from .codec import AnyCodec
 from .colour import Blocking, C, Coloured, operation
 from .effects import Do, Exchange, Words
 from .errors import PublishStopped
-from .items import OWN_HEADERS, encoded, entry, entry_of, taker
+from .items import copied, encoded, entry, entry_of, taker
 from .message import Message
 
 if TYPE_CHECKING:
@@ -118,5 +118,5 @@ def written(codec: AnyCodec, obj: Any, type: str | None) -> Words:
     if type is None:
         return entry_of(codec, obj, "what write() is given")
     if isinstance(obj, Message):
-        return entry(codec, type, obj.data, {}, {name: value for name, value in obj.headers.items() if name not in OWN_HEADERS})
+        return entry(codec, type, obj.data, {}, copied(codec, obj))
     return entry(codec, type, obj, {}, None)

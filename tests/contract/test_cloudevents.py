@@ -190,6 +190,11 @@ def test_the_type_is_that_of_the_event_and_not_the_field_beside_it() -> None:
     assert CODEC.read([(b"type", b"other"), *fields()]).type == "com.example.order.placed"
 
 
+def test_what_the_event_says_is_not_overridden_by_headers_beside_it() -> None:
+    more = [("content-type", "text/plain"), ("header:ce_type", "b"), ("header:content-type", "text/html"), ("header:tenant", "eu")]
+    assert CODEC.read(fields(*more)).headers == {**EVENT, "content-type": "text/plain", "tenant": "eu"}
+
+
 @pytest.mark.parametrize(
     ("entry", "type", "reason"),
     [
@@ -272,6 +277,18 @@ async def test_an_event_is_published_on_as_the_same_event(w: World) -> None:
     await w.do(source.publish("order.placed", ODD, headers={"ce_subject": "A-17", "tenant": "eu"}))
     await w.do(target.publish_many([message async for message in w.each(source.replay())]))
     assert standing(w, target.name) == standing(w, source.name)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("type", [None, dict], ids=["plain", "typed"])
+async def test_an_event_is_written_on_under_another_type(w: World, type: Any) -> None:
+    topic = w.topic(codec=CODEC, type=type)
+    await w.do(topic.publish("a", {"n": 1}, headers={"ce_id": "A-1", "tenant": "eu"}))
+    (message,) = [message async for message in w.each(topic.replay())]
+    await w.do(topic.write(message, type="b"))
+    first, copy = [message async for message in w.each(topic.replay())]
+    assert (copy.type, copy.data) == ("b", {"n": 1})
+    assert copy.headers == {**first.headers, "ce_type": "b"}
 
 
 @pytest.mark.asyncio
