@@ -33,6 +33,7 @@ class Texts(Generic[AnyStr]):
         self.newline: AnyStr = newline
         self.empty: AnyStr = newline[:0]
         self.rest: AnyStr = newline[:0]
+        self.fault: UnicodeError | None = None  # of the entry after those that were gathered: the next call raises it
 
     def fetch(self) -> AnyStr:
         """The next text; empty at the end."""
@@ -49,6 +50,9 @@ class Texts(Generic[AnyStr]):
         """Have something to hand out, unless this is the end. What was handed out to its end is through."""
         if not self.rest:
             self.feed.through()
+            fault, self.fault = self.fault, None
+            if fault is not None:
+                raise fault
             self.rest = self.fetch()
 
     def hand_out(self, most: int) -> AnyStr:
@@ -57,7 +61,7 @@ class Texts(Generic[AnyStr]):
         return found
 
     def gather(self, most: int | None) -> list[AnyStr]:
-        """The texts until the end, or until they are so long together. They are through with the next call."""
+        """The texts until the end, or until they are so long together, or until one is no text. They are through with the next call."""
         texts: list[AnyStr] = []
         left = most if most is not None and most > 0 else float("inf")
         self.begin()
@@ -67,6 +71,8 @@ class Texts(Generic[AnyStr]):
                 texts.append(self.hand_out(len(self.rest)))
                 self.feed.keep()
                 self.rest = self.fetch() if left > 0 else self.empty
+        except UnicodeError as error:
+            self.fault = error
         except BaseException:
             self.feed.leave()  # they come again
             raise
