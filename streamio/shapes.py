@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
+from itertools import repeat
+from math import isfinite
 from typing import Any, Protocol, get_args, get_type_hints
 
 from .codec import encoded, text
@@ -70,7 +72,7 @@ class PydanticShape:
     def to_json(self, data: Any) -> bytes:
         """As the type says; what is given as a mapping of a model's fields, as it is."""
         if isinstance(data, Mapping) and isinstance(self.kind, type):
-            return bytes(self.json(dict(data)))
+            return bytes(self.json(dict(data), inf_nan_mode="null"))
         return bytes(self.adapter.dump_json(data, by_alias=True, round_trip=True, warnings=False))
 
     def from_json(self, text: str | bytes) -> Any:
@@ -206,17 +208,20 @@ class Wanted:
     def json(self, data: Any) -> bytes:
         """The data as JSON, which reads back as this type; an error that names the field where it would not."""
         text: bytes = self.written(data, self.shape.to_json)
-        self.fitting(self.shape.from_json, text)
+        back = self.fitting(self.shape.from_json, text)
+        if b"null" in text:
+            self.check_kept(data, back)
         return text
 
     def plain(self, data: Any) -> Any:
         """The data as plain values, which read back as this type; an error that names the field where they would not."""
         plain = data if isinstance(data, (str, bytes)) else self.written(data, self.shape.to_plain)
         if not self.lax or not isinstance(plain, dict):
-            self.read(plain)
+            self.check_kept(data, self.read(plain))
             return plain
         flat = {name: value for name, value in plain.items() if value is not None}
         back = self.read({name: text(encoded(value, name)) for name, value in flat.items()})
+        self.check_kept(data, back)
         again = self.shape.to_plain(back)
         for name, value in plain.items():
             found = again.get(name, getattr(back, name, None))  # (msgspec 0.22 leaves out a dataclass' defaults)
@@ -227,6 +232,12 @@ class Wanted:
     def read(self, plain: Any) -> Any:
         """The data of plain values."""
         return self.fitting(self.shape.from_plain, plain, self.lax)
+
+    def check_kept(self, data: Any, back: Any) -> None:
+        """Raise a ValueError that names the field where a number of the data (nan, inf) was read back as None."""
+        for path, number in lost(data, back):
+            field = f"field {'.'.join(path)!r} of " if path else ""
+            raise ValueError(f"{field}{self.name} cannot be written: JSON has no word for {number!r}")
 
     def written(self, data: Any, write: Callable[[Any], Any]) -> Any:
         """What `write` makes of the data; an error that names the field which it cannot write."""
@@ -243,6 +254,22 @@ class Wanted:
             return read(*given)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"the data is no {self.name}: {error}") from error
+
+
+def lost(data: Any, back: Any) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Where in the data a number stands that is none of JSON's, and None in what was read back; and the number."""
+    left: list[tuple[tuple[str, ...], Any, Any]] = [((), data, back)]
+    while left:
+        path, value, found = left.pop()
+        if isinstance(value, float):
+            if found is None and not isfinite(value):
+                yield path, value
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            twins = found if isinstance(found, (list, tuple)) else repeat(None)  # (a set has another order)
+            left.extend(((*path, str(place)), *pair) for place, pair in enumerate(zip(value, twins)))
+        else:
+            fields = values_of(found)
+            left.extend(((*path, str(name)), each, fields.get(name)) for name, each in values_of(value).items())
 
 
 def is_writable(value: Any, write: Callable[[Any], Any]) -> bool:

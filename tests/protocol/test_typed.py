@@ -114,6 +114,11 @@ class Paid:
 
 
 @dataclass
+class Paper:
+    weight: float | None = None
+
+
+@dataclass
 class Checked:
     amount: Annotated[int, pydantic.Field(gt=0)]
 
@@ -269,6 +274,51 @@ def test_a_number_that_json_has_no_word_for_is_refused(value: float) -> None:
         entry(TypedCodec(Struct), "order", Struct(**{**FIELDS, "weight": value}), {}, None)
     with pytest.raises(ValueError, match="weight"):
         entry(TypedCodec(Model), "order", Model(**{**FIELDS, "weight": value}), {}, None)
+
+
+@dataclass
+class Reading:
+    weight: float | None = None
+    note: str | None = None
+    more: dict[str, list[float | None]] = field(default_factory=dict)
+
+
+class ReadingModel(pydantic.BaseModel):
+    weight: float | None = None
+    note: str | None = None
+    more: dict[str, list[float | None]] = {}
+
+
+class PaperModel(pydantic.BaseModel):
+    weight: float | None = None
+
+
+class Spelt(ReadingModel):
+    model_config = pydantic.ConfigDict(ser_json_inf_nan="strings")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+@pytest.mark.parametrize("kind", [Reading, ReadingModel])
+def test_such_a_number_is_not_made_none_where_none_has_a_place(kind: Any, value: float) -> None:
+    deep = {"more": {"a": [None, value]}}
+    for codec in (TypedCodec(kind), typed(kind, CloudEventsCodec("/x"))):
+        for given in ({"weight": value}, kind(weight=value), deep, kind(**deep)):
+            with pytest.raises(ValueError, match="nan|inf|JSON compliant") as caught:
+                entry(codec, "order", given, {}, None)
+            assert isinstance(codec, TypedCodec) <= ("'more.a.1' of" in str(caught.value) or "'weight' of" in str(caught.value))
+    assert read(TypedCodec(kind), entry(TypedCodec(kind), "order", kind(more={"a": [None]}), {}, None)) == kind(more={"a": [None]})
+
+
+def test_a_model_whose_config_spells_such_numbers_is_written_as_it_says() -> None:
+    words = entry(TypedCodec(Spelt), "order", Spelt(weight=float("inf")), {}, None)
+    assert read(TypedCodec(Spelt), words) == Spelt(weight=float("inf"))
+
+
+def test_flat_values_have_words_for_such_numbers_or_refuse_them() -> None:
+    with pytest.raises(ValueError, match="'weight' of PaperModel"):
+        entry(TypedCodec(PaperModel, FlatCodec()), "order", PaperModel(weight=float("inf")), {}, None)
+    codec = TypedCodec(Paper, FlatCodec())
+    assert read(codec, entry(codec, "order", Paper(float("inf")), {}, None)) == Paper(float("inf"))
 
 
 def test_what_flat_values_cannot_say_is_refused_by_name() -> None:
