@@ -186,6 +186,26 @@ def test_an_event_of_another_producer_is_read() -> None:
     assert found == ("com.example.order.placed", {"n": 1}, headers)
 
 
+def test_text_is_read_in_the_charsets_that_producers_use() -> None:
+    for name in [
+        "utf-8",
+        "UTF8",
+        "utf-16",
+        "UTF-16LE",
+        "utf-16be",
+        "utf-32",
+        "utf-32le",
+        "utf-32be",
+        "iso-8859-1",
+        "latin1",
+        "windows-1252",
+        "cp1250",
+    ]:
+        event = fields(("content-type", f'text/plain; charset="{name}"'), ("data", "ö".encode(name)))
+        assert CODEC.read(event).data == "ö", name
+    assert CODEC.read(fields(("content-type", "text/plain;charset=US-ASCII"), ("data", "o"))).data == "o"
+
+
 def test_the_type_is_that_of_the_event_and_not_the_field_beside_it() -> None:
     assert CODEC.read([(b"type", b"other"), *fields()]).type == "com.example.order.placed"
 
@@ -209,6 +229,8 @@ def test_what_the_event_says_is_not_overridden_by_headers_beside_it() -> None:
         (fields(("content-type", "application/cloudevents+json"), ("data", "{}")), EVENT["ce_type"], "structured mode"),
         (fields(("content-type", "text/plain"), ("data", ODD)), EVENT["ce_type"], "utf-8"),
         (fields(("content-type", "text/plain; charset=klingon"), ("data", "x")), EVENT["ce_type"], "unknown charset"),
+        (fields(("content-type", "text/plain; charset=punycode"), ("data", "x")), EVENT["ce_type"], "unknown charset"),
+        (fields(("content-type", "text/plain; charset=unicode_escape"), ("data", "x")), EVENT["ce_type"], "unknown charset"),
         ([(b"content-type", b"application/cloudevents+json"), (b"data", b"{}")], "", "structured mode"),
         ([(b"type", b"t"), (b"a", b"1")], "t", "ce_specversion, ce_id, ce_source, ce_type are missing"),
     ],
