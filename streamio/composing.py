@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 from weakref import WeakSet, proxy
 
@@ -39,8 +41,11 @@ class Composed(ConsumerGroupMember[C]):
         whole = proxy(self)  # no cycle: a member that is dropped goes at once
         self._score.detach = lambda part: whole._let_leave(part)
         self._shares: tuple[Share[C], ...] = ()
+        self._changing, self._coming = RLock(), set[Any]()  # held while parts come or go; the topics that are being added
         for group, priority in groups:
-            self._compose(self._share(group, priority))
+            share = self._share(group, priority)
+            with self._adding(share):
+                self._compose(share)
         if handlers is not None and not isinstance(handlers, Mapping):
             raise TypeError(f"handlers must be a mapping of types to handlers, not {handlers!r}")
         for event, handler in dict(handlers or {}).items():
@@ -76,10 +81,11 @@ class Composed(ConsumerGroupMember[C]):
         """Read this group, too, from now on; where the member is at work, it is ready to when this returns."""
         self._need_open()
         share = self._share(group, priority)
-        if self._user or self._hand.state not in ("new", "stopped"):
-            yield from share._join()
-            share._hand.state = "listening" if self._user else "ready"
-        self._compose(share)
+        with self._adding(share):
+            if self._user or self._hand.state not in ("new", "stopped"):
+                yield from share._join()
+                share._hand.state = "listening" if self._user else "ready"
+            self._compose(share)
 
     @operation
     def remove_group(self, group: ConsumerGroupTopic[C]) -> Exchange[None]:
@@ -112,15 +118,30 @@ class Composed(ConsumerGroupMember[C]):
             raise TypeError(f"priority must be a whole number, not {priority!r}")
         if group._is_asyncio != self._is_asyncio:
             raise TypeError(f"all groups of a member have one colour: {group!r} belongs to another kind of client than the member")
-        share = Share(self, group, priority)
-        if any((each.place, each.group.topic.name) == (share.place, group.topic.name) for each in self._shares):
-            raise ValueError(f"the member reads {group!r} already")
-        if self._lent[1] is not None:
-            self._lent[1].begin_at(group.topic)
-        return share
+        return Share(self, group, priority)
+
+    @contextmanager
+    def _adding(self, share: Share[C]) -> Iterator[None]:
+        """While this runs, nobody else adds the same."""
+        key = share.place, share.group.topic.name
+        with self._changing:
+            if key in self._coming or any((each.place, each.group.topic.name) == key for each in self._shares):
+                raise ValueError(f"the member reads {share.group!r} already")
+            self._coming.add(key)
+        try:
+            if self._lent[1] is not None:
+                self._lent[1].begin_at(share.group.topic)
+            yield
+        finally:
+            self._coming.discard(key)
 
     def _compose(self, share: Share[C]) -> None:
         """Let it be one of the parts."""
+        with self._changing:
+            self._arrange(share)
+        self._score.nudge()
+
+    def _arrange(self, share: Share[C]) -> None:
         score, part, driver = self._score, share.part, share._driver
         choir = next((each for each in score.choirs if each.place == share.place), None)
         if choir is None:
@@ -133,10 +154,13 @@ class Composed(ConsumerGroupMember[C]):
         self._shares, score.parts = (*self._shares, share), [*score.parts, part]
         share.group._members.add(self)
         self._acquaint()
-        score.nudge()
 
     def _detach(self, share: Share[C]) -> None:
         """It is none of the parts any more."""
+        with self._changing:
+            self._disarrange(share)
+
+    def _disarrange(self, share: Share[C]) -> None:
         score, part = self._score, share.part
         self._shares = tuple(each for each in self._shares if each is not share)
         score.parts = [each for each in score.parts if each is not part]

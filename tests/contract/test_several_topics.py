@@ -307,3 +307,22 @@ async def test_what_is_no_group_is_refused(w: World) -> None:
         await w.do(w.member(one).add_group(two))
     with pytest.raises(ValueError, match="no group of this member"):
         await w.do(w.member([one]).remove_group(two))
+
+
+async def test_a_topic_that_is_added_several_times_at_once_is_added_once(w: World) -> None:
+    one, two = groups(w, "a", "b")
+    member, seen = w.member([one], "me"), []
+    member.on("x", lambda message: seen.append(message))
+    async with w.listening(member):
+        await published(w, one, 1)
+        await w.until(lambda: seen)
+        adding = [w.start(lambda: member.add_group(two)) for _ in range(4)]
+        came = await asyncio.gather(*adding, return_exceptions=True)
+        await published(w, two, 2)
+        await w.until(lambda: len(seen) > 1)
+        await asyncio.sleep(0.05)
+    refused = [str(error) for error in came if isinstance(error, ValueError)]
+    assert len(refused) == 3 and all("reads" in text for text in refused) and member.groups == (one, two)
+    assert topics(w, seen) == "ab"
+    await w.do(member.remove_group(two))
+    await w.do(member.add_group(two))
