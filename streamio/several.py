@@ -180,6 +180,7 @@ class SeveralTopics(Composed[C]):
         for each in score.hands:
             each.halt(stopping=True)
         yield Do(self._runner.rest_of)
+        score.fault = None  # the next run finds what is still so
         if hand.quitting:
             yield from self._quit()
         self._release_current()

@@ -47,8 +47,9 @@ def searching(score: Score, until: float | None) -> Exchange[Any]:
     for hand in score.hands if until is not None else ():
         hand.dry = False
     while not score.stopping:
-        if score.fault is not None:
-            raise score.fault
+        fault, score.fault = score.fault, None
+        if fault is not None:
+            raise fault
         score.attune(now)
         for part in score.parts:
             if part.leaves and is_through(part, now) and part.claim():

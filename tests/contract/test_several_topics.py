@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamio import ConsumerGroupMember, GroupFull, RetryPolicy, SetupError
+from streamio import ConsumerGroupMember, GroupFull, GroupLost, RetryPolicy, SetupError
 
 from ..world import World
 from .gates import Failing, Gate
@@ -326,3 +326,18 @@ async def test_a_topic_that_is_added_several_times_at_once_is_added_once(w: Worl
     assert topics(w, seen) == "ab"
     await w.do(member.remove_group(two))
     await w.do(member.add_group(two))
+
+
+async def test_a_lost_group_ends_the_member_once(w: World) -> None:
+    one, two = w.group(w.topic("a"), "one", on_group_lost="raise"), w.group(w.topic("b"), "two", on_group_lost="raise")
+    member, seen = w.member([one, two], "me"), []
+    member.on("x", lambda message: seen.append(message))
+    running = w.start(member.connect_and_listen)
+    await published(w, one, 1)
+    await w.until(lambda: seen)
+    w.raw.xgroup_destroy(two.topic.name, "two")
+    with pytest.raises(GroupLost):
+        await asyncio.wait_for(running, 10)
+    await published(w, one, 2)
+    async with w.listening(member):
+        await w.until(lambda: len(seen) == 2)
