@@ -65,9 +65,9 @@ class BytesWriter(io.BufferedIOBase):
 
     def write(self, data: Any, /) -> int:
         """Take the bytes, and send the lines that are whole; how many bytes that were."""
-        self._checkClosed()
         taken = bytes(memoryview(data))
         with self.lock:
+            self._checkClosed()
             self.make_room()
             fault = self.take(taken)
             if len(self.waiting) >= self.most:
@@ -150,6 +150,7 @@ class BytesWriter(io.BufferedIOBase):
     def take(self, data: bytes) -> Exception | None:
         """Take whole lines to those that wait, and the rest to the part line. What is wrong with a line that the codec refuses: it is left out."""
         with self.lock:
+            self._checkClosed()
             self.part.append(data)
             if b"\n" not in data:
                 return None

@@ -364,6 +364,36 @@ async def test_a_file_of_a_closed_topic_keeps_nothing_silently(w: World) -> None
     assert file.closed
 
 
+@blocking
+async def test_what_is_written_while_another_thread_closes_the_file_is_refused_not_lost(w: World) -> None:
+    topic = w.topic()
+    for write in (lambda file: file.write(b"b\nrest"), lambda file: file.writelines(iter([b"b\n", b"rest"]))):
+        file: Any = topic.open("wb", line_buffering=False)
+        file.write(b"a\n")
+        file.lock = ClosedMeanwhile(file)
+        with pytest.raises(ValueError, match="closed"):
+            write(file)
+        assert file.closed and not file.waiting and not any(file.part)
+    assert lines(w, topic) == ["a", "a"]
+
+
+class ClosedMeanwhile:
+    """A file's lock that another thread got first, and closed the file."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.lock = file, file.lock
+
+    def __enter__(self) -> None:
+        self.file.lock = self.lock
+        closing = threading.Thread(target=self.file.close)
+        closing.start()
+        closing.join()
+        self.lock.acquire()
+
+    def __exit__(self, *raised: object) -> None:
+        self.lock.release()
+
+
 # -- failures ---------------------------------------------------------------------------------------------------------------------------
 
 
