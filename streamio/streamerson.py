@@ -219,8 +219,8 @@ def parts_of(fields: Fields) -> Parts:
 
 
 def wire_headers(word: bytes) -> dict[str, Any]:
-    """The wire's headers."""
+    """The wire's headers, but those of whose names the positions say what they are."""
     found: Any = None if word in (NIL, b"") else from_json(word, "messageHeaders")
     if found is not None and not isinstance(found, dict):
         raise ValueError(f"messageHeaders is no JSON object, but {found!r}")
-    return found or {}
+    return {name: value for name, value in (found or {}).items() if name not in OWN}

@@ -83,8 +83,10 @@ def test_the_headers_of_the_wire_stand_beside_what_its_positions_say(word: bytes
     assert StreamersonCodec().read(request(3, word)).headers == {**headers, **SEEN}
 
 
-def test_an_empty_destination_is_none() -> None:
-    assert "reply_to" not in StreamersonCodec().read(request(2, b"")).headers
+@pytest.mark.parametrize("headers", [b"nil", b'{"reply_to":"their::stream"}'])
+def test_an_empty_destination_is_none_whatever_the_headers_of_the_wire_hold(headers: bytes) -> None:
+    (first, (_, _), *others) = request()
+    assert "reply_to" not in StreamersonCodec().read([first, (b"", headers), *others]).headers
 
 
 @pytest.mark.parametrize(
