@@ -177,7 +177,7 @@ class Message(Generic[D]):
 
         def note(hand: Hand) -> bool:
             if hand.reply_to is None and self.headers.get("reply_to") is None:
-                raise ValueError(f"message {self.id} asks for no reply, and its member has no reply_to")
+                raise ValueError(f"message {self.id} asks for no reply, and its member has no reply_to on the same server")
             return self._is_open() and hand.give(self, answer(hand, self, value, time.time()))
 
         return self._settles(note)

@@ -70,7 +70,7 @@ local function perform(shape, from)
   end
   return 1
 end
-local states, done = {}, {}
+local states, done, seen = {}, {}, {}
 while at < #argv do
   local many, size, shape = tonumber(argv[at]), 0, {}
   local commands = tonumber(argv[at + 1])
@@ -81,9 +81,11 @@ while at < #argv do
   end
   for _ = 1, many do
     local id = argv[at]
-    local state = mine[id] and 1 or standing(id)
+    local state = seen[id] and 0 or mine[id] and 1 or standing(id)
     if state == 1 then state = perform(shape, at + 1) end
-    if state == 1 then done[#done + 1] = id end
+    if state == 1 then
+      done[#done + 1], seen[id] = id, true
+    end
     states[#states + 1], at = state, at + 1 + size
   end
 end

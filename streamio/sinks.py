@@ -23,6 +23,9 @@ from .protocol.recovering import backoff
 from .protocol.replying import Outlet, written
 from .topic import Topic
 
+MANY = 100  # outputs of one entry, from which on their fields are counted
+MOST_IN_STEP = 900_000  # words: a server takes no more than 1 048 576 (Redis 6.2)
+
 
 class Sink:
     """The topic at the end of a pipe, or where replies go."""
@@ -70,7 +73,10 @@ class Sink:
                 filled = [each if each.__class__ is str and each.isascii() else encoded(each, name) for name, each in value.items()]
                 return Effects(((form, filled),))
         now = time.time()
-        return Effects([self.put(value, type, now) for value in values]) if values else None
+        puts = [self.put(value, type, now) for value in values]
+        if len(puts) > MANY and sum(len(rest) for _, rest in puts) > MOST_IN_STEP:
+            raise ValueError(f"one entry can put out {MOST_IN_STEP // 2} fields in all at most, because they are written in one step")
+        return Effects(puts) if puts else None
 
     def put(self, value: Any, type: str, now: float) -> Put:
         """The command that writes one output."""

@@ -10,7 +10,7 @@ from typing import Any
 from ..emitter import Batched, Handlers, Lifecycle
 from ..errors import NotAcknowledged
 from ..outputs import Put
-from ..protocol.gathering import ALWAYS, Batch, begin, gather, is_last
+from ..protocol.gathering import ALWAYS, Batch, begin, each_of, gather, is_last
 from ..protocol.hand import Hand, no_batch
 from ..protocol.holding import guarded
 from ..protocol.limiting import Limit, ended, is_given_up, left, limited
@@ -34,6 +34,7 @@ class Runner:
         self.fault: BaseException | None = None
         self.clock = time.monotonic
         self.elsewhere: Callable[[Any, Any], Any] | None = None  # writes a reply that cannot go out with its acknowledgement
+        self.begun: set[int] = set()  # the addresses of what tasks have begun with
         self.ending = False  # no place goes on by itself any more
 
     def is_plain(self) -> bool:
@@ -151,6 +152,13 @@ class Runner:
         hand = self.hand
         return bool(hand.ahead) and hand.trouble is None and not hand.reading.cut and len(hand.fresh) < hand.settings.concurrency and not hand.halted
 
+    def give_up_unbegun(self) -> None:
+        """All tasks were cancelled: what one of them was to begin with never runs."""
+        for thing in [*self.hand.running.values()]:
+            if id(thing) not in self.begun and self.hand.running.pop(id(thing), None) is not None:
+                for message in each_of(thing):
+                    self.hand.park(message, 0.0, message.before)
+
     # -- a delivery ---------------------------------------------------------------------------------------------------------------------
 
     def starts(self, messages: Sequence[Any]) -> Limit | None:
@@ -208,7 +216,7 @@ class Runner:
 
     def replying(self, message: Any, given: Any) -> Any:
         """Write a reply that goes elsewhere, before the acknowledgement; in asyncio what is to be awaited, where there is one."""
-        if self.elsewhere is None:
+        if self.elsewhere is None or self.hand.settings.ack == "manual" or not message._is_open():
             return None
         value = parts_of(given)[1]
         return None if value is None or message.headers.get("reply_to") is not None else self.elsewhere(message, value)

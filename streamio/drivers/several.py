@@ -282,6 +282,8 @@ class SeveralTasks(Ensemble, Tasks):
         except asyncio.CancelledError:
             for task in self.places:
                 task.cancel()
+            for runner in self.runners.values():
+                runner.give_up_unbegun()
             raise
         finally:
             await self.finish()

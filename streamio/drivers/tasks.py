@@ -185,6 +185,7 @@ class Tasks(Runner):
         except asyncio.CancelledError:
             for task in self.places:
                 task.cancel()
+            self.give_up_unbegun()
             raise
         finally:
             await self.finish()
@@ -211,6 +212,7 @@ class Tasks(Runner):
     async def work(self, thing: Any) -> None:
         """Handle a message or a batch in a task of its own, and begin what follows it in hand."""
         began, following = time.monotonic(), None
+        self.begun.add(id(thing))
         try:
             await self.way(thing)(thing)
             self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, time.monotonic() - began)
@@ -222,6 +224,7 @@ class Tasks(Runner):
             self.hand.halt(stopping=True)
         finally:
             self.hand.running.pop(id(thing), None)
+            self.begun.discard(id(thing))
             self.places.discard(asyncio.current_task())
         if following is not None:
             self.begin(following)

@@ -109,6 +109,7 @@ class Hand:
         self.long: dict[str, tuple[float, int]] = {}
         self.alone = self.full = self.dry = False
         self.blocked = False  # a read was written that waits for news
+        self.singly = 0  # so many outputs go by themselves: one of them may be to a forbidden place
         self.in_full = True  # the server may not know the script of the outputs, and one that is refused would get behind others
         self.called = False  # something waits under the parking consumer and is due: a read that blocks is to end
         self.ahead = 0  # reads that were written before the batch in hand is handled; their replies lie unread

@@ -174,7 +174,7 @@ def leaving(hand: Hand) -> Exchange[None]:
             yield from parting(hand)
             if not hand.flying and not hand.outputs:
                 return
-        except BROKEN as error:
+        except (*BROKEN, OutOfMemoryError) as error:
             hand.forget_owed()
             yield Drop(hand.reading)
             if is_setup(error) or (attempt and not is_owing(hand)):

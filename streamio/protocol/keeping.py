@@ -147,11 +147,15 @@ def catching_up(hand: Hand) -> Exchange[None]:
     except BROKEN:
         hand.forget_owed()
         hand.reading.cut = True
+    except ResponseError as error:
+        hand.trouble = error  # the listener's, too
 
 
 def letting_go(hand: Hand) -> Exchange[None]:
     """Give back what waits, on the reading line, so that nothing new is read before it is there to be looked for: a lone member keeps the order."""
-    yield from collecting(hand)
+    yield from catching_up(hand)
+    if hand.trouble is not None or hand.reading.cut:
+        return
     now: float = yield Now()
     giving_back(hand, float("inf") if is_left(hand) or is_stuck(hand) or hand.halted else now - PATIENCE)
     yield from sending_notes(hand, hand.reading)

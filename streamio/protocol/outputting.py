@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError, NoScriptError, OutOfMemoryError, R
 
 from ..commands import Command
 from ..effects import Chance, Emit, Exchange, Line, Words
-from ..outputs import DONE, GONE, output, weight
+from ..outputs import DONE, GONE, Put, output, weight
 from .asking import ask, passes, says
 from .groups import is_lost
 from .hand import Hand
@@ -28,15 +28,17 @@ SAMPLE = 16  # one in so many is weighed
 def take_page(hand: Hand) -> list[Output]:
     """The next outputs, as many as one step takes: they are the caller's now."""
     taken: list[Output] = []
-    size = 0
+    size, most = 0, PAGE
     hand.writers += 1
+    if hand.singly:
+        hand.singly, most = hand.singly - 1, 1
     each = iter(hand.outputs.popleft, None)
     try:
-        while len(taken) < PAGE and size < BYTES:
+        while len(taken) < most and size < BYTES:
             note = next(each)
             taken.append(note)
             much = weight(note.commands)
-            more = min(SAMPLE - 1, PAGE - len(taken), (BYTES - size) // max(much, 1))
+            more = min(SAMPLE - 1, most - len(taken), (BYTES - size) // max(much, 1))
             size += (1 + more) * much
             taken.extend(islice(each, more))  # one step for each: what another writer takes meanwhile is not here
     except IndexError:
@@ -83,6 +85,9 @@ def answered(hand: Hand, notes: list[Output], reply: object) -> Exchange[None]:
         refused(hand, notes)
         raise ConnectionError(str(reply)) from reply
     if isinstance(reply, ResponseError) and not is_lost(reply):
+        refused(hand, notes)
+        if (yield from without_replies(hand, notes, reply)):
+            return
         raise reply
     hand.sent_outputs.popleft()
     over(hand)
@@ -119,6 +124,8 @@ def sending_page(hand: Hand, line: Line, notes: list[Output]) -> Exchange[list[i
             return []
         if hand.settings.ack != "none" or isinstance(error, ResponseError):
             hand.outputs.extendleft(note.doubted() for note in reversed(notes))
+        if isinstance(error, ResponseError) and (yield from without_replies(hand, notes, error)):
+            return []
         raise
     finally:
         for note in notes:
@@ -175,11 +182,29 @@ def failing(hand: Hand, note: Output, error: Exception) -> Exchange[None]:
     yield Emit(hand.event("retrying", message=message, error=error, delay=delay))
 
 
-def sparing(hand: Hand, note: Output, error: Exception) -> Exchange[bool]:
-    """Whether it was only the reply that the server would not take, at the place where the entry asks for it: the rest goes without."""
+def without_replies(hand: Hand, notes: Sequence[Output], error: ResponseError) -> Exchange[bool]:
+    """Whether a step that was refused as a whole goes on: where entries ask for replies at places of their own, which may be forbidden ones, each
+    goes by itself, and at last without. The notes stand in front again."""
+    if isinstance(error, OutOfMemoryError) or not any(others_than_asked(hand, note) is not None for note in notes):
+        return False
+    if len(notes) > 1:
+        hand.singly = len(notes)
+        return True
+    hand.outputs.popleft()
+    return (yield from sparing(hand, notes[0], error))
+
+
+def others_than_asked(hand: Hand, note: Output) -> list[Put] | None:
+    """The commands that do not reply at the place where the entry asks for it; None where all are such."""
     address = note.message._header("reply_to")
     rest = [command for command in note.commands if command[0][1] != address]
-    if address is None or address in hand.outlets or len(rest) == len(note.commands):
+    return None if address is None or address in hand.outlets or len(rest) == len(note.commands) else rest
+
+
+def sparing(hand: Hand, note: Output, error: Exception) -> Exchange[bool]:
+    """Whether it was only the reply that the server would not take, at the place where the entry asks for it: the rest goes without."""
+    rest = others_than_asked(hand, note)
+    if rest is None:
         return False
     yield Emit(hand.event("error", message=note.message, error=error, reason="no reply is written"))
     if rest:

@@ -31,6 +31,7 @@ def sending(hand: Hand, line: Line) -> Exchange[None]:
     """Bring all notes to the server, on a line that owes nothing."""
     yield from sending_acks(hand, line)
     yield from sending_outputs(hand, line)
+    yield from sending_acks(hand, line)  # of what could only go without its reply
     yield from sending_notes(hand, line)
 
 
