@@ -187,20 +187,7 @@ def test_an_event_of_another_producer_is_read() -> None:
 
 
 def test_text_is_read_in_the_charsets_that_producers_use() -> None:
-    for name in [
-        "utf-8",
-        "UTF8",
-        "utf-16",
-        "UTF-16LE",
-        "utf-16be",
-        "utf-32",
-        "utf-32le",
-        "utf-32be",
-        "iso-8859-1",
-        "latin1",
-        "windows-1252",
-        "cp1250",
-    ]:
+    for name in "utf-8 UTF8 utf-16 UTF-16LE utf-16be utf-32 utf-32le utf-32be iso-8859-1 latin1 windows-1252 cp1250".split():
         event = fields(("content-type", f'text/plain; charset="{name}"'), ("data", "ö".encode(name)))
         assert CODEC.read(event).data == "ö", name
     assert CODEC.read(fields(("content-type", "text/plain;charset=US-ASCII"), ("data", "o"))).data == "o"
