@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 
 import pytest
 
 from streamio import AtLeastOnce, Envelope, RetryPolicy, Topic, from_url
 from streamio.keys import side_key
+from streamio.outputs import output
 
 from ..servers import RedisServer, free_port
 from ..world import World
@@ -134,3 +136,87 @@ async def test_a_strangers_address_that_cannot_be_written_ends_no_member(w: Worl
     w.raw.xadd(group.topic.name, {"line": "x"})
     assert await w.do(member.drain()) == 1
     assert (len(seen), w.pending(group), dead(w, group)) == (1, [], [])
+
+
+REAL = pytest.mark.parametrize("w", ["blocking-real", "asyncio-real"], indirect=True)
+
+
+@REAL
+async def test_an_address_that_is_forbidden_harms_neither_its_entry_nor_those_beside_it(w: World) -> None:
+    w.raw.execute_command("ACL", "SETUSER", w.name, "reset", "on", ">x", f"~{w.name}:topic*", "+@all")
+    topic = w.topic(client=w.client(username=w.name, password="x"))
+    member, seen = w.member(w.group(topic), concurrency=4), []
+    told = errors_of(member)
+    member.on("a", lambda message: seen.append(message["n"]) or {"n": 1})
+    await w.do(member.group.create())
+    for n in range(6):
+        await w.do(topic.publish("a", n=n, headers={"reply_to": "secret" if n == 3 else f"{topic.name}:answers"}))
+    assert await w.do(member.drain()) == 6
+    assert (sorted(seen), w.pending(member.group), dead(w, member.group)) == ([*"012345"], [], [])
+    assert w.raw.xlen(f"{topic.name}:answers") == 5
+    assert [event.reason for event in told] == ["no reply is written"]
+    w.raw.execute_command("ACL", "DELUSER", w.name)
+
+
+async def test_an_entry_that_stands_twice_in_one_step_puts_out_once(w: World) -> None:
+    group, out = w.group(), w.key("out")
+    await w.do(group.create())
+    await w.do(group.topic.publish_many([("a", {"n": n}) for n in range(2)]))
+    w.raw.xreadgroup("group", "me", {group.topic.name: ">"})
+    (first, _, _), (second, _, _) = w.pending(group)
+    put = (("XADD", out, "*"), ("n", "1"))
+    command = output(group.topic.name, "group", "me", [(first, [put]), (second, [put]), (first, [put])])
+    assert w.raw.eval(command.in_full[1], int(command.in_full[2]), *command.in_full[3:]) == [1, 1, 0]
+    assert (w.raw.xlen(out), w.pending(group)) == (2, [])
+
+
+async def test_a_flush_acknowledges_what_could_only_go_without_its_reply(w: World) -> None:
+    member = w.member()
+    w.raw.set(w.key("taken"), "x")
+    await w.do(member.group.topic.publish("a", headers={"reply_to": w.key("taken")}))
+    (message,) = await w.do(member.read())
+    assert message.reply(1)
+    await w.do(member.flush())
+    assert w.pending(member.group) == []
+
+
+@REAL
+async def test_a_member_that_stops_while_memory_is_out_writes_its_outputs_when_it_is_back(w: World) -> None:
+    client = w.client()
+    group, out = w.group(w.topic(client=client)), w.topic("out", client)
+    member = w.member(group)
+    told = errors_of(member)
+
+    def step(message):
+        w.raw.config_set("maxmemory", 1)
+        member.stop()
+        return {"n": 1}
+
+    try:
+        await w.do(group.topic.publish("a"))
+        ran = w.start((member | step | out).run)
+        await w.until(lambda: told)
+    finally:
+        w.raw.config_set("maxmemory", 0)
+    await ran
+    assert (await w.do(out.length()), w.pending(group)) == (1, [])
+
+
+async def test_a_cancelled_listener_leaves_nothing_under_its_name(w: World) -> None:
+    if not w.asyncio:
+        return
+    group, seen = w.group(), []
+    member = w.member(group, "me", concurrency=4, grace=20)
+
+    async def count(message):
+        seen.append(message.id)
+
+    member.on("a", count)
+    await group.topic.publish_many([("a", {"n": n}) for n in range(400)])
+    listening = asyncio.ensure_future(member.connect_and_listen())
+    while len(seen) < 40:
+        await asyncio.sleep(0)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(listening, 5)
+    assert [name for _, name, _ in w.pending(group) if name == "me"] == []
