@@ -185,6 +185,7 @@ def dumped(data: Any) -> Any:
 def values_of(data: Any) -> Mapping[str, Any]:
     """The fields of data by name; none where it has no fields."""
     names = [*getattr(data, "__struct_fields__", ()), *getattr(data, "__dataclass_fields__", ()), *getattr(type(data), "model_fields", ())]
+    names += getattr(data, "__pydantic_extra__", None) or ()
     return data if isinstance(data, Mapping) else {name: getattr(data, name, None) for name in names}
 
 

@@ -309,6 +309,12 @@ def test_such_a_number_is_not_made_none_where_none_has_a_place(kind: Any, value:
     assert read(TypedCodec(kind), entry(TypedCodec(kind), "order", kind(more={"a": [None]}), {}, None)) == kind(more={"a": [None]})
 
 
+def test_such_a_number_is_found_among_the_extra_fields_of_a_model() -> None:
+    kind = pydantic.create_model("Open", __config__=pydantic.ConfigDict(extra="allow"), n=(int, 1))
+    with pytest.raises(ValueError, match="'x' of Open .* nan"):
+        entry(TypedCodec(kind), "order", kind(**{"x": float("nan")}), {}, None)
+
+
 def test_a_model_whose_config_spells_such_numbers_is_written_as_it_says() -> None:
     words = entry(TypedCodec(Spelt), "order", Spelt(weight=float("inf")), {}, None)
     assert read(TypedCodec(Spelt), words) == Spelt(weight=float("inf"))
