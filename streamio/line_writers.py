@@ -14,7 +14,7 @@ import codecs
 import errno
 import io
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,22 @@ if TYPE_CHECKING:
 
 FIELD = "data"
 MOST_WAITING = 10_000  # lines that the server did not take
+
+
+def refused(faults: Sequence[Exception]) -> Exception:
+    """What tells of the lines that the codec refused."""
+    if len(faults) == 1:
+        return faults[0]
+    error = ValueError(f"{len(faults)} lines were refused and are left out; the first: {faults[0]}")
+    error.__cause__ = faults[0]
+    return error
+
+
+def tell_with(error: BaseException, faults: Sequence[Exception]) -> None:
+    """Let the error that ends a call tell of refused lines, too: as its cause, before what was that."""
+    if faults:
+        faults[0].__context__ = error.__cause__
+        error.__cause__ = refused(faults)
 
 
 class BytesWriter(io.BufferedIOBase):
@@ -69,27 +85,31 @@ class BytesWriter(io.BufferedIOBase):
         with self.lock:
             self._checkClosed()
             self.make_room()
-            fault = self.take(taken)
+            faults = self.take(taken)
             if len(self.waiting) >= self.most:
-                self.send()
-        if fault is not None:
-            raise fault
+                self.send_beside(faults)
+        if faults:
+            raise refused(faults)
         return len(taken)
 
     def writelines(self, lines: Iterable[Any], /) -> None:
         """Write all of them, 500 lines in one go."""
         self._checkClosed()
-        fault: Exception | None = None
+        faults: list[Exception] = []
         try:
-            for data in lines:
-                fault = self.take(bytes(memoryview(data))) or fault
-                if len(self.waiting) >= BATCH:
+            try:
+                for data in lines:
+                    faults += self.take(bytes(memoryview(data)))
+                    if len(self.waiting) >= BATCH:
+                        self.send()
+            finally:
+                if len(self.waiting) >= self.most:
                     self.send()
-        finally:
-            if len(self.waiting) >= self.most:
-                self.send()
-        if fault is not None:
-            raise fault
+        except BaseException as error:
+            tell_with(error, faults)
+            raise
+        if faults:
+            raise refused(faults)
 
     def flush(self) -> None:
         """Send the lines that are whole."""
@@ -106,14 +126,14 @@ class BytesWriter(io.BufferedIOBase):
         with self.lock:
             if self.sends:
                 raise RuntimeError("close() in the middle of a write to the same file: close it when that is through")
-            fault = self.take(b"\n") if any(self.part) else None
+            faults = self.take(b"\n") if any(self.part) else []
             try:
-                self.send()
+                self.send_beside(faults)
             finally:
                 if not self.waiting or self.topic.closed:
                     self.end()
-        if fault is not None:
-            raise fault
+        if faults:
+            raise refused(faults)
 
     def end(self) -> None:
         """Closed; nothing is sent any more."""
@@ -147,21 +167,21 @@ class BytesWriter(io.BufferedIOBase):
         except Exception as error:
             raise BlockingIOError(errno.EAGAIN, f"{len(self.waiting)} lines wait for the server, and nothing more was taken: {error}", 0) from error
 
-    def take(self, data: bytes) -> Exception | None:
-        """Take whole lines to those that wait, and the rest to the part line. What is wrong with a line that the codec refuses: it is left out."""
+    def take(self, data: bytes) -> list[Exception]:
+        """Take whole lines to those that wait, and the rest to the part line. What is wrong with lines that the codec refuses: they are left out."""
         with self.lock:
             self._checkClosed()
             self.part.append(data)
             if b"\n" not in data:
-                return None
+                return []
             *lines, rest = b"".join(self.part).split(b"\n")
-            self.part, fault = [rest], None
+            self.part, faults = [rest], list[Exception]()
             for line in lines:
                 try:
                     self.waiting.append((line, self.words(line)))
                 except (TypeError, ValueError) as error:
-                    fault = fault or error
-            return fault
+                    faults.append(error)
+            return faults
 
     def words(self, line: bytes) -> Words:
         """The line's entry."""
@@ -185,6 +205,14 @@ class BytesWriter(io.BufferedIOBase):
                 self.sends = False
             if self.doubt:
                 raise PublishUncertain(self.topic.name, (), 0, self.in_doubt()) from InterruptedError("an earlier call was interrupted")
+
+    def send_beside(self, faults: Sequence[Exception]) -> None:
+        """Send the lines that wait; an error tells of lines that were refused, too."""
+        try:
+            self.send()
+        except BaseException as error:
+            tell_with(error, faults)
+            raise
 
     def in_doubt(self, lines: Iterable[str | bytes] = ()) -> list[str | bytes]:
         """These lines, and those of calls that were interrupted, as they are told."""

@@ -308,6 +308,41 @@ async def test_a_line_that_the_codec_refuses_is_an_error_and_the_others_are_writ
     assert [message.data for message in topic.replay()] == ["a", "b", "half", "c", "d"]
 
 
+@blocking
+async def test_all_lines_that_the_codec_refuses_are_counted(w: World) -> None:
+    topic = w.topic(codec=JSONCodec())
+    file = topic.open("wb")
+    for write in (lambda: file.write(b"\xff\na\n\xfe\n"), lambda: file.writelines([b"\xff\n", b"a\n", b"\xfe\n"])):
+        with pytest.raises(ValueError, match="2 lines .* 0xff") as raised:
+            write()
+        assert isinstance(raised.value.__cause__, UnicodeDecodeError)
+    file.close()
+    assert [message.data for message in topic.replay()] == ["a", "a"]
+
+
+@blocking
+async def test_a_refused_line_is_told_where_the_others_cannot_be_sent_either(w: World) -> None:
+    topic = w.topic(codec=JSONCodec())
+    file = topic.open("wb")
+    w.raw.set(topic.name, "no stream")
+    for write in (lambda: file.write(b"\xff\na\n"), lambda: file.writelines([b"\xff\n", b"a\n"]), lambda: [file.part.append(b"\xff"), file.close()]):
+        with pytest.raises(SetupError) as raised:
+            write()
+        assert isinstance(raised.value.__cause__, UnicodeDecodeError)
+    w.raw.delete(topic.name)
+    file.close()
+    assert [message.data for message in topic.replay()] == ["a", "a"]
+
+
+@blocking
+async def test_a_refused_line_is_told_where_the_lines_end_with_an_error(w: World) -> None:
+    file = w.topic(codec=JSONCodec()).open("wb")
+    with pytest.raises(TypeError) as raised:
+        file.writelines([b"\xff\n", "text"])
+    assert isinstance(raised.value.__cause__, UnicodeDecodeError)
+    file.close()
+
+
 # -- as io does -------------------------------------------------------------------------------------------------------------------------
 
 
