@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any
@@ -121,7 +121,7 @@ class Composed(ConsumerGroupMember[C]):
         return Share(self, group, priority)
 
     @contextmanager
-    def _adding(self, share: Share[C]) -> Iterator[None]:
+    def _adding(self, share: Share[C]) -> Generator[None, None, None]:
         """While this runs, nobody else adds the same."""
         key = share.place, share.group.topic.name
         with self._changing:
