@@ -125,7 +125,7 @@ async def test_a_strangers_address_that_cannot_be_written_ends_no_member(w: Worl
         cannot_fail = False
 
         def write(self, type, data, headers):
-            return [(b"line", b"x")]
+            return [(b"line", headers["correlation_id"].encode())]
 
         def read(self, fields):
             return Envelope("a", 1, {"reply_to": "\udcff", "correlation_id": "\udcff"})
