@@ -128,5 +128,6 @@ async def test_the_last_possible_entry_ends_a_replay(w: World) -> None:
 
 async def test_a_signature_tells_what_an_operation_gives(w: World) -> None:
     signature = inspect.signature(w.topic().publish)
-    assert list(signature.parameters) == ["type", "data", "headers", "entry_id", "idempotency_key", "fields"]
+    names = ["type", "data", "headers", "entry_id", "idempotency_key", "delay", "at", "fields"]
+    assert list(signature.parameters) == names
     assert signature.return_annotation == "str"
