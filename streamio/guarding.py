@@ -49,8 +49,8 @@ class Guard:
 
     def beginning(self, message: Any, key: str) -> Exchange[tuple[bool, Any]]:
         """Whether the handler is to run now; else the message is settled, or to be acknowledged, and the handler came to this before."""
-        runs, hand = self.in_doubt == "run", message._hand
-        state, result = yield from call(begin(key, message.id, message.deliveries, runs, self.window))
+        runs, hand, s = self.in_doubt == "run", message._hand, message._hand.settings
+        state, result = yield from call(begin((key, s.topic), s.group, s.lease, message.id, message.deliveries, runs, self.window))
         if state == BUSY and hand.park(message, min(AGAIN, hand.settings.lease), message.before):
             message._denied = hand.event("retrying", message=message, delay=AGAIN, reason="another entry with its key is being handled")
         elif state == DOUBT and self.in_doubt == "bury":

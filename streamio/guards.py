@@ -11,15 +11,17 @@ import json
 from typing import Any
 
 from .commands import Command, milliseconds, ran
+from .effects import Words
 from .scripts import Script
 
 GO, DONE, BUSY, DOUBT = "go", "done", "busy", "doubt"
 LONGEST = 10_000  # bytes of a result that is kept
 TUPLE = "()"  # the one name in an object that stands for a tuple, which JSON does not know
 
-# keys: guard; args: id of the entry, which delivery of it this is, '1' where a doubt does not matter, window (ms)
+# keys: guard, stream; args: id of the entry, which delivery of it this is, '1' where a doubt does not matter, window (ms), group, lease (ms)
 # -> what to do: 'go' (it is begun now), 'done' (another delivery, or another entry with this key, was through; what it came to follows), 'busy'
-# (another entry with this key is being handled) or 'doubt' (a delivery began and nobody knows what became of it). A first delivery of the entry that
+# (another entry with this key is being handled) or 'doubt' (a delivery began and nobody knows what became of it: also one of another entry, where
+# that is pending no more and began longer than a lease ago). A first delivery of the entry that
 # is in doubt was asked for by somebody who redrove it.
 BEGIN = Script("""
 local kind = redis.call('TYPE', KEYS[1])
@@ -29,7 +31,10 @@ if kind ~= 'none' and kind ~= 'string' then
 end
 local state, id, kept = string.match(redis.call('GET', KEYS[1]) or '', '^(%a+) (%S+) ?(.*)$')
 if state == 'done' then return 'done ' .. kept end
-if state == 'begun' and id ~= ARGV[1] then return 'busy' end
+if state == 'begun' and id ~= ARGV[1] then
+  local age = ARGV[4] - redis.call('PTTL', KEYS[1])
+  if age < tonumber(ARGV[6]) or #redis.call('XPENDING', KEYS[2], ARGV[5], id, id, 1) > 0 then return 'busy' end
+end
 local is_doubtful = state == 'begun' or (state == 'doubt' and not (id == ARGV[1] and ARGV[2] == '1'))
 if is_doubtful and ARGV[3] ~= '1' then
   redis.call('SET', KEYS[1], 'doubt ' .. id, 'PX', ARGV[4])
@@ -55,9 +60,10 @@ return redis.call('DEL', KEYS[1])
 """)
 
 
-def begin(guard: str, entry_id: str, delivery: int, runs_in_doubt: bool, window: float) -> Command[tuple[str, Any]]:
-    """Look whether a handler may begin, and note that it does; what to do, and what the handler came to where it was through before."""
-    return ran(BEGIN, (guard,), (entry_id, str(delivery), "1" if runs_in_doubt else "", milliseconds(window)), told)
+def begin(keys: Words, group: str, lease: float, entry_id: str, delivery: int, runs_in_doubt: bool, window: float) -> Command[tuple[str, Any]]:
+    """Look whether a handler may begin, and note that it does; what to do, and what it came to where it was through before. `keys`: guard, stream."""
+    args = (entry_id, str(delivery), "1" if runs_in_doubt else "", milliseconds(window), group, milliseconds(lease))
+    return ran(BEGIN, keys, args, told)
 
 
 def take_back(guard: str, entry_id: str) -> Command[int]:

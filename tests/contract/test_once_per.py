@@ -479,3 +479,21 @@ async def test_a_coroutine_function_on_a_blocking_member_is_refused(w: World) ->
 
     with pytest.raises(TypeError, match="coroutine function"):
         w.member().once_per("order")(charge)
+
+
+@pytest.mark.parametrize(("age", "is_pending", "buried"), [(30, False, 1), (30, True, 0), (0.5, False, 0)])
+async def test_a_key_whose_entry_was_put_aside_in_the_middle_keeps_nobody_waiting(w: World, age: float, is_pending: bool, buried: int) -> None:
+    group, effects, waits = w.group(lease=5), [], []
+    await w.do(group.create())
+    other = await w.do(group.topic.publish("other"))
+    w.raw.xreadgroup(group.name, "else", {group.topic.name: ">"})
+    if not is_pending:
+        w.raw.xack(group.topic.name, group.name, other)
+    w.raw.set(key_of(group, "A"), f"begun {other}", px=round(60_000 - age * 1000))
+    member = w.member(group)
+    member.lifecycle.on("retrying", waits.append)
+    guarded(w, member, effects, window=60)
+    await w.do(group.topic.publish("order", order="A"))
+    async with w.listening(member):
+        await w.until(lambda: waits or w.raw.xlen(side_key(group.topic.name, "dead", group.name)))
+    assert (effects, len(waits), w.raw.xlen(side_key(group.topic.name, "dead", group.name))) == ([], 1 - buried, buried)
