@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured, D, R
-from .drivers.results import finished, refuse_awaitable, together
+from .drivers.results import called, finished, refuse_awaitable, together
 from .emitter import Batched, Handlers, Listener
 from .ids import Duration, seconds
 from .message import Message
@@ -148,13 +148,7 @@ class Emitting(Handlers, Coloured[C], Generic[C, D]):
         """One function that runs the listeners in order; the first that raises ends it."""
 
         def all_blocking(message: Message[Any]) -> Any:
-            given = None
-            for listener in listeners:
-                result = listener(message)
-                if result is not None:
-                    refuse_awaitable(result, listener)
-                    given = together(given, result)
-            return given
+            return called(listeners, message)
 
         async def all_asyncio(message: Message[Any]) -> Any:
             given = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from ..protocol.gathering import Batch
@@ -46,6 +47,17 @@ async def finished(result: Any, listener: Any) -> Any:
         return await result
     refuse_generator(result, listener)
     return result
+
+
+def called(listeners: Sequence[Any], message: Any) -> Any:
+    """What the listeners of one message give, one after the other; nobody awaits."""
+    given = None
+    for listener in listeners:
+        result = listener(message)
+        if result is not None:
+            refuse_awaitable(result, listener)
+            given = together(given, result)
+    return given
 
 
 def together(before: Any, result: Any) -> Any:

@@ -18,7 +18,7 @@ from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message, refilling
 from ..protocol.taking import opened
 from .blocking import Blocking
-from .results import refuse_awaitable, refuse_unawaited, together
+from .results import called, refuse_awaitable, refuse_unawaited
 from .running import Runner, acknowledged, is_denied
 from .threads import Pool
 
@@ -212,7 +212,7 @@ class Workers(Runner):
             return self.handle_otherwise(message)
         limit, began = self.starts((message,)), time.monotonic()
         try:
-            given = self.called(listeners, message)
+            given = called(listeners, message)
             self.replying(message, given)
             effects = self.effects(message, given)
         except Exception as error:
@@ -228,16 +228,6 @@ class Workers(Runner):
         self.handlers.over(listeners, message.id, not over and not is_denied(message))
         if not over:
             self.succeeded(message, began, effects)
-
-    def called(self, listeners: tuple[Any, ...], message: Any) -> Any:
-        """What the listeners of one message give, one after the other."""
-        given = None
-        for listener in listeners:
-            result = listener(message)
-            if result is not None:
-                refuse_awaitable(result, listener)
-                given = together(given, result)
-        return given
 
     def handle_otherwise(self, message: Any) -> None:
         """No listener wants the message: it is for a batch handler, or for nobody."""
