@@ -28,7 +28,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server and every process is ended
     effort = Effort(options.rounds, options.scale, options.peers)
     with Arena() as arena:
-        found = machine(arena.raw, {each.library for each in PARTICIPANTS if options.peers or each.kind != "other"})
+        found = machine(arena.raw, {each.package for each in PARTICIPANTS if options.peers or each.kind != "other"})
         print(line(found), end="\n\n", flush=True)
         report = reported(found, {name: measured(name, arena, effort) for name in options.sections})
         print(reached(report["figures"]).text())
@@ -66,7 +66,7 @@ def complaint(options: argparse.Namespace) -> str:
         return "--picture shows the section throughput, which is not among those named"
     if options.picture and not installed("matplotlib"):
         return f"--picture needs matplotlib. {INSTALL}"
-    peers = {each.library for each in PARTICIPANTS if each.kind == "other"} if options.peers and "throughput" in options.sections else set()
+    peers = {each.package for each in PARTICIPANTS if each.kind == "other"} if options.peers and "throughput" in options.sections else set()
     if missing := sorted(name for name in peers if not installed(name)):
         return f"not installed: {', '.join(missing)}. {INSTALL}; or leave the other libraries out: --without-peers"
     return ""

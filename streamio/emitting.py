@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured, D, R
-from .drivers.results import called, finished, refuse_awaitable, together
+from .drivers.results import called, finished, refuse_awaitable
 from .emitter import Batched, Handlers, Listener
 from .ids import Duration, seconds
 from .message import Message
@@ -155,7 +155,8 @@ class Emitting(Handlers, Coloured[C], Generic[C, D]):
             for listener in listeners:
                 result = listener(message)
                 if result is not None:
-                    given = together(given, await finished(result, listener))
+                    result = await finished(result, listener)
+                    given = given if result is None else result
             return given
 
         return all_asyncio if self._is_asyncio else all_blocking

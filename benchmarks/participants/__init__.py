@@ -24,7 +24,7 @@ class Participant:
     puts_out: bool = False  # whether an entry of each goes into another stream
 
     @property
-    def library(self) -> str:
+    def package(self) -> str:
         """The name of the package that it shows."""
         module = self.place.split(":")[0]
         if module == "putting_out":
@@ -34,7 +34,7 @@ class Participant:
     @property
     def kind(self) -> str:
         """One of `ours`, `by hand` and `other`."""
-        return {"streamio": "ours", "redis": "by hand"}.get(self.library, "other")
+        return {"streamio": "ours", "redis": "by hand"}.get(self.package, "other")
 
     def found(self) -> Callable[[Job], float | None]:
         """The function: does the job, and may give the `time.perf_counter()` of its end, where closing down is not to count."""

@@ -50,25 +50,11 @@ async def finished(result: Any, listener: Any) -> Any:
 
 
 def called(listeners: Sequence[Any], message: Any) -> Any:
-    """What the listeners of one message give, one after the other; nobody awaits."""
+    """What the listeners of one message give, called one after the other: the last value that is not None. Nobody awaits."""
     given = None
     for listener in listeners:
         result = listener(message)
         if result is not None:
             refuse_awaitable(result, listener)
-            given = together(given, result)
+            given = result
     return given
-
-
-def together(before: Any, result: Any) -> Any:
-    """What several listeners gave: the last value, and all effects."""
-    if result is None or before is None:
-        return before if result is None else result
-    (first, value), (then, last) = parts_of(before), parts_of(result)
-    value = value if last is None else last
-    return Effects([*first, *then], value) if first or then else value
-
-
-def parts_of(result: Any) -> tuple[Any, Any]:
-    """The effects and the value of what a listener gave."""
-    return (result.commands, result.value) if type(result) is Effects else ((), result)

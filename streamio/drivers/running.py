@@ -18,7 +18,6 @@ from ..protocol.notes import Effects, closes
 from ..protocol.outcomes import failed, succeeded
 from ..protocol.replying import NoReply, effects_of
 from ..protocol.taking import opened
-from .results import parts_of
 
 
 class Runner:
@@ -211,20 +210,17 @@ class Runner:
             return effects_of(self.hand, message, given, time.time())
         except NoReply as error:  # whoever asked so does the entry no harm
             self.lifecycle.tell(self.hand.event("error", message=message, error=error, reason="no reply is written"))
-            commands: Sequence[Put] = parts_of(given)[0]
-            return commands
+            return ()
 
     def replying(self, message: Any, given: Any) -> Any:
         """Write a reply that goes elsewhere, before the acknowledgement; in asyncio what is to be awaited, where there is one."""
-        if self.elsewhere is None or self.hand.settings.ack == "manual" or not message._is_open():
+        if self.elsewhere is None or given is None or self.hand.settings.ack == "manual" or not message._is_open():
             return None
-        value = parts_of(given)[1]
-        return None if value is None or message.headers.get("reply_to") is not None else self.elsewhere(message, value)
+        return None if message.headers.get("reply_to") is not None else self.elsewhere(message, given)
 
     def gives(self, message: Any, given: Any) -> bool:
         """Note what goes out with the acknowledgement of a message; whether it is settled by that."""
-        quick = type(given) is Effects and given.value is None and not message._asks
-        commands = given.commands if quick else self.effects(message, given)
+        commands = given.commands if type(given) is Effects else self.effects(message, given)
         return bool(commands) and self.puts(message, commands)
 
     def puts(self, message: Any, commands: Sequence[Put]) -> bool:

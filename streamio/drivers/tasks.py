@@ -16,7 +16,7 @@ from ..protocol.outcomes import unhandled
 from ..protocol.reading import next_message, refilling
 from ..protocol.taking import opened
 from .asyncio import Asyncio
-from .results import finished, refuse_generator, result_of, together
+from .results import finished, refuse_generator, result_of
 from .running import Runner, acknowledged, is_denied
 from .timed import within
 
@@ -322,5 +322,6 @@ class Tasks(Runner):
                 limit.cancels = not getattr(listener, "in_thread", False)
             result = listener(message)
             if result is not None:
-                given = together(given, await finished(result, listener))
+                result = await finished(result, listener)
+                given = given if result is None else result
         return given

@@ -68,12 +68,12 @@ class Output:
 
 
 class Effects:
-    """What a handler may give besides a value: commands to be done in one step with the acknowledgement."""
+    """What a pipe gives as a handler: commands to be done in one step with the acknowledgement."""
 
-    __slots__ = ("commands", "value")
+    __slots__ = ("commands",)
 
-    def __init__(self, commands: Sequence[Put], value: Any = None) -> None:
-        self.commands, self.value = commands, value
+    def __init__(self, commands: Sequence[Put]) -> None:
+        self.commands = commands
 
 
 class Way:

@@ -87,12 +87,11 @@ def effects_of(hand: Hand, message: Any, result: Any, now: float) -> Sequence[Pu
     """The commands that go out with the acknowledgement of a message whose handlers gave this. `now` is the time of day in seconds."""
     if hand.settings.ack == "manual":
         return ()
-    commands, value = (result.commands, result.value) if type(result) is Effects else ((), result)
     if not hand.replies:  # (a pipe's outputs are not for whoever asked)
-        return commands
-    if message._asks or (value is not None and (hand.reply_to is not None or message._header("reply_to") is not None)):
-        return [*commands, *reply(hand, message, value, now)]
-    return commands
+        return result.commands if type(result) is Effects else ()
+    if message._asks or (result is not None and (hand.reply_to is not None or message._header("reply_to") is not None)):
+        return reply(hand, message, result, now)
+    return ()
 
 
 def reply(hand: Hand, message: Any, value: Any, now: float) -> list[Put]:
