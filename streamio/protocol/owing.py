@@ -21,7 +21,7 @@ Row = tuple[Words, Callable[[Hand, Any, Any], Exchange[None]], Any]
 
 
 def writing(hand: Hand, rows: Sequence[Row]) -> Exchange[None]:
-    """Send all acknowledgements noted so far and these commands, in one write."""
+    """Send all acknowledgements and outputs noted so far and these commands, in one write."""
     commands: list[Words] = []
     ids = hand.take_acks()
     if ids:
