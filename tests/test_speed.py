@@ -21,7 +21,7 @@ MOST = 1.3  # times the CPU of the other side; 0.6 to 1 is usual
 LONGEST = 0.95  # times its seconds; 0.4 to 0.75 is usual
 FEW = 8_000
 PIPED = 4.5  # times the CPU, and the seconds, of the same without output; 2.2 to 2.9 is usual
-pytestmark = [pytest.mark.slow, pytest.mark.real]
+pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from .profiles import PROFILES
 from .report import figures, table
 from .soak import Soak
 
-pytestmark = [pytest.mark.slow, pytest.mark.real]
+pytestmark = [pytest.mark.slow, pytest.mark.real, pytest.mark.alone]
 
 
 def test_in_all_kinds_of_faults_nothing_is_lost_and_only_what_they_account_for_runs_twice() -> None:
