@@ -27,6 +27,7 @@ from .member import ConsumerGroupMember
 from .message import Message
 from .pipes import Pipeline
 from .reports import (
+    ClaimResult,
     ConsumerInfo,
     DeadLettersInfo,
     DelayedInfo,
@@ -37,7 +38,9 @@ from .reports import (
     PendingEntry,
     ReapResult,
     RedriveResult,
+    SeekPreview,
     TopicInfo,
+    TrimPreview,
     TrimResult,
 )
 from .retry import RetryPolicy
@@ -52,6 +55,7 @@ __all__ = [
     "Asyncio",
     "AtLeastOnce",
     "Blocking",
+    "ClaimResult",
     "CloudEventsCodec",
     "Codec",
     "ConsumerBusy",
@@ -85,12 +89,14 @@ __all__ = [
     "RedriveResult",
     "RequestTimeout",
     "RetryPolicy",
+    "SeekPreview",
     "SetupError",
     "StreamersonCodec",
     "StreamersonTopic",
     "StreamioError",
     "Topic",
     "TopicInfo",
+    "TrimPreview",
     "TrimResult",
     "TypedCodec",
     "Undecodable",

@@ -146,6 +146,43 @@ class ReapResult:
 
 
 @dataclass(frozen=True)
+class ClaimResult:
+    """What `claim` did: the ids that are the other consumer's now, and those whose entry was trimmed or deleted meanwhile.
+
+    What was deleted is pending no more; like all that is lost it is a dead letter now, with the reason "missing".
+    """
+
+    claimed: list[str]
+    deleted: list[str]
+
+
+@dataclass(frozen=True)
+class SeekPreview:
+    """What `seek` would do: from which id (`current`) to which (`target`), and how many entries lie between.
+
+    forward         True: the group would not get these entries any more; False: it would get them again
+    """
+
+    current: str
+    target: str
+    entries: int
+    forward: bool
+
+
+@dataclass(frozen=True)
+class TrimPreview:
+    """What `trim` would remove: how many entries, and of them, by group, how many are pending, and how many it has not been given yet.
+
+    oldest_kept     the id of the first entry that would stay; None where none would
+    """
+
+    entries: int
+    pending: Mapping[str, int]
+    undelivered: Mapping[str, int]
+    oldest_kept: str | None
+
+
+@dataclass(frozen=True)
 class MemberInfo:
     """A member of this process.
 

@@ -17,6 +17,7 @@ FLOORS: list[set[str]] = [
         *"guarding requests line_feed line_readers line_writers readable writable topic group membership grouping member parts".split(),
         *"composing turns several".split(),
     },
+    {"observing", "observing.*"},
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3
