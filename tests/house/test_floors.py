@@ -18,6 +18,7 @@ FLOORS: list[set[str]] = [
         *"composing turns several".split(),
     },
     {"observing", "observing.*"},
+    {"cli", "cli.*", "__main__"},
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3

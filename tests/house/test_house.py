@@ -32,9 +32,9 @@ DROPPED = {
     ("drivers.asyncio", "asyncio.TimeoutError"): "a rest that nobody ended is over",
     ("items", "StopAsyncIteration"): "the iterable is through",
 }
-# Overridden methods that pyee and io call.
-CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1"}
-THIRD = {"redis", "hiredis", "pyee", "fakeredis", "msgspec", "pydantic", "pydantic_core"}  # hiredis comes as redis[hiredis]
+# Overridden methods that pyee, io and click call.
+CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1"} | {"list_commands", "get_command", "format_commands"}
+THIRD = {"redis", "hiredis", "pyee", "fakeredis", "msgspec", "pydantic", "pydantic_core", "click", "rich"}  # hiredis comes as redis[hiredis]
 
 
 def size(function: Function) -> int:

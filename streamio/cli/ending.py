@@ -1,0 +1,81 @@
+"""How a command ends: one clear line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import click
+
+from ..errors import StreamioError
+from . import INTERRUPTED
+
+FAILED, CHECK_FAILED, USAGE = 1, 2, 64
+SECRET = re.compile(r"(?P<before>\b\w+://[^\s:/@]*:)[^\s@]+(?P<after>@)|(?P<name>[?&]password=)[^\s&#]+")
+
+
+class Failure(click.ClickException):
+    """What was asked for could not be done; the sentence says why."""
+
+    exit_code = FAILED
+
+
+class CheckFailed(click.ClickException):
+    """A check found what it was to look for."""
+
+    exit_code = CHECK_FAILED
+
+
+def masked(text: str) -> str:
+    """The text with the passwords of URLs in it made unreadable."""
+    return SECRET.sub(lambda found: f"{found['name']}***" if found["name"] else f"{found['before']}***{found['after']}", text)
+
+
+@contextmanager
+def quiet_on_closed_pipe() -> Generator[None, None, None]:
+    """The command ends with 0 where nobody reads its output any more. What is buffered goes nowhere, so that nothing is said at exit either."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
+
+
+def exit_code_for(error: BaseException) -> int:
+    """The exit code that tells of this error."""
+    if isinstance(error, click.Abort):
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else FAILED
+    if isinstance(error, click.UsageError):
+        return USAGE
+    return error.exit_code if isinstance(error, click.ClickException) else FAILED
+
+
+def sentence(error: BaseException) -> str:
+    """What to tell of an error: one line, without passwords."""
+    text = " ".join(str(error).split())
+    told = isinstance(error, (StreamioError, ValueError, OSError)) and text
+    name = type(error).__name__
+    return masked(text if told else f"{name}: {text}" if text else name)
+
+
+def tell(error: BaseException, traceback: bool) -> None:
+    """Say on stderr what went wrong."""
+    if isinstance(error, click.UsageError):
+        error.show()
+    elif isinstance(error, click.ClickException):
+        click.echo(f"streamio: {masked(error.format_message())}", err=True)
+    elif not isinstance(error, click.Abort):
+        click.echo(f"streamio: {sentence(error)}", err=True)
+    if traceback and not isinstance(error, (click.Abort, click.UsageError)):
+        click.echo(masked(trace(error)), err=True, nl=False)
+
+
+def trace(error: BaseException) -> str:
+    """The error's traceback."""
+    from traceback import format_exception
+
+    return "".join(format_exception(error))
