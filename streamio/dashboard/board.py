@@ -1,0 +1,137 @@
+"""What one dashboard knows and holds: the observer, the history, the journal, open topics."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..colour import Asyncio
+from ..drivers.embedded import client_from
+from ..drivers.source import Source
+from ..observing import History, Observer, Sample, as_json
+from ..topic import Topic
+from .journal import Journal
+from .sampler import Sampler
+from .settings import Settings
+
+GROUPS, CONSUMERS = 50, 50  # of a topic and of a group that are told; the rest is counted
+TRACKED = 200  # groups whose history is kept
+WORST = {"stuck": 0, "behind": 1, "ok": 2, "idle": 3}
+
+
+class Board:
+    """What the routes share."""
+
+    def __init__(self, client: Any, settings: Settings) -> None:
+        self.settings = settings
+        self.owned = client_from(client, True) if client is None or isinstance(client, str) else None
+        self.client: Any = self.owned or client
+        if not Source(self.client).asyncio:
+            raise TypeError("the dashboard needs an asyncio client (redis.asyncio.Redis) or a URL, not a blocking client")
+        self.observer: Observer[Asyncio] | None = None
+        self.history = History(900, settings.interval)
+        self.tracked: dict[tuple[str, str], None] = {}
+        self.journal = Journal()
+        self.sampler = Sampler(self.look, settings.interval, self.rest)
+        self._told: tuple[int, int, str] | None = None
+
+    async def look(self) -> Sample:
+        """A new sample; the history remembers it."""
+        if self.observer is None:
+            self.observer = Observer(self.client, topics=self.settings.topics)
+        sample = await self.observer.look()
+        self.history.add(self.tracking(sample))
+        return sample
+
+    def tracking(self, sample: Sample) -> Sample:
+        """The sample with the groups whose history is kept: those that are, as long as they are there, then the worst."""
+        there = {(topic.name, group.name) for topic in sample.topics for group in topic.groups}
+        self.tracked = {key: None for key in self.tracked if key in there}
+        for topic in sample.topics:
+            for group in sorted(topic.groups, key=trouble)[:GROUPS]:
+                if len(self.tracked) < TRACKED:
+                    self.tracked[(topic.name, group.name)] = None
+        kept = [replace(each, groups=tuple(one for one in each.groups if (each.name, one.name) in self.tracked)) for each in sample.topics]
+        return replace(sample, topics=tuple(kept))
+
+    async def rest(self) -> None:
+        """Give back what is open: nobody asks anything."""
+        observer, self.observer = self.observer, None
+        if observer is not None:
+            await observer.close()
+
+    async def close(self) -> None:
+        """End what runs, and close what was opened."""
+        await self.sampler.close()
+        await self.rest()
+        if self.owned is not None:
+            await self.owned.aclose()
+
+    @asynccontextmanager
+    async def topic(self, name: str) -> AsyncIterator[Topic[Asyncio, Any]]:
+        """The topic of this name, open for the length of the block."""
+        async with Topic(name, self.client) as topic:
+            yield topic
+
+    # -- telling --------------------------------------------------------------------------------------------------------------------
+
+    async def state(self) -> dict[str, Any]:
+        """What `/api/state` and the events tell."""
+        sampler = self.sampler
+        return {
+            "sample": None if sampler.sample is None else told(sampler.sample),
+            "read_only": self.settings.read_only,
+            "interval": self.settings.interval,
+            **sampler.staleness(),
+            "viewers": len(sampler.viewers),
+            "topics": list(self.settings.topics),
+            "demo": await self.extra(),
+        }
+
+    async def extra(self) -> dict[str, Any] | None:
+        """What the extensions tell; None without any."""
+        found: dict[str, Any] = {}
+        for each in self.settings.extensions:
+            came = each.state()
+            found |= await came if inspect.isawaitable(came) else came
+        return found if self.settings.extensions else None
+
+    async def state_text(self) -> str:
+        """The same as JSON, made once for all who watch."""
+        key = (self.sampler.version, len(self.sampler.viewers))
+        if self._told is None or self._told[:2] != key:
+            self._told = (*key, json.dumps(await self.state()))
+        return self._told[2]
+
+
+def trouble(group: Any) -> tuple[int, int, str]:
+    """Where a group stands among others: the worst first."""
+    return WORST.get(group.state, 4), -(group.lag or 0) - group.pending, group.name
+
+
+def told(sample: Sample) -> dict[str, Any]:
+    """The sample as JSON, with the worst groups and the busiest consumers; how many more there are is told."""
+    found: dict[str, Any] = as_json(replace(sample, topics=()))
+    found["topics"] = [told_topic(each) for each in sample.topics]
+    return found
+
+
+def told_topic(topic: Any) -> dict[str, Any]:
+    """One topic as JSON."""
+    found: dict[str, Any] = as_json(replace(topic, groups=()))
+    shown = sorted(topic.groups, key=trouble)[:GROUPS]
+    found["groups"] = [told_group(each) for each in sorted(shown, key=lambda each: each.name)]
+    found["groups_total"] = len(topic.groups)
+    return found
+
+
+def told_group(group: Any) -> dict[str, Any]:
+    """One group as JSON."""
+    shown = sorted(group.consumers, key=lambda each: (-each.pending, each.idle))[:CONSUMERS]
+    found: dict[str, Any] = as_json(replace(group, consumers=tuple(sorted(shown, key=lambda each: each.name))))
+    found["consumers_total"] = len(group.consumers)
+    return found

@@ -1,0 +1,169 @@
+"""Who may ask, and what every answer carries. All of it stands before the routes, so that no route can forget it.
+
+1. The host asked for is one of a list: a page elsewhere cannot point a name of its own at this machine.
+2. What changes something is refused where the dashboard is read-only, and unless it comes from its own page (`Sec-Fetch-Site`, else `Origin`), or from
+   no browser at all. It is JSON, so that no form can send it, and not endless.
+3. With a token, all but the way to show it is refused without: in `Authorization: Bearer`, or in a cookie that the form at `/login` sets.
+4. Answers may not be framed, guessed at, kept or told to others, and run no script but the page's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .settings import Settings
+from .views import refusal
+
+BODY = 4 * 1024 * 1024  # bytes
+SAFE = ("GET", "HEAD", "OPTIONS")
+OPEN = ("/login", "/healthz", "/static/")  # without a token
+OWN_PAGE = ("same-origin", "none")
+FIXED = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+def policy(nonce: str) -> str:
+    """The content security policy."""
+    own = f"'self' 'nonce-{nonce}'"
+    rest = "img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    return f"default-src 'self'; script-src {own}; style-src {own}; {rest}"
+
+
+class Protected:
+    """Puts the headers on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        nonce = secrets.token_urlsafe(16)
+        scope.setdefault("state", {})["nonce"] = nonce
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update({**FIXED, "Content-Security-Policy": policy(nonce)})
+                headers["Cache-Control"] = "no-cache" if "etag" in headers else "no-store"
+            await send(message)
+
+        return await self.app(scope, receive, sending)
+
+
+class Gate:
+    """Lets pass what may pass."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        answer = self.refused(scope, Headers(scope=scope))
+        if answer is not None:
+            return await answer(scope, receive, send)
+        limited = Limited(receive, send)
+        return await self.app(scope, limited.receive, limited.send)
+
+    def refused(self, scope: Scope, headers: Headers) -> Response | None:
+        """Why the request does not pass; None where it does."""
+        path = self.path(scope)
+        unsafe = scope["method"] not in SAFE
+        if unsafe and not from_own_page(headers):
+            return refusal(403, "this request comes from another site: what changes something is taken from the dashboard's own page only")
+        if not self.known(scope) and not path.startswith(OPEN):
+            return self.stranger(scope, path)
+        if not unsafe or path == "/login":
+            return None
+        if self.settings.read_only:
+            return refusal(403, "this dashboard is read-only: start it with --allow-writes, or app(read_only=False), to act")
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return refusal(415, "the body must be JSON: say so with Content-Type: application/json")
+        if int(headers.get("content-length") or 0) > BODY:
+            return too_long()
+        return None
+
+    def path(self, scope: Scope) -> str:
+        """The path that is asked for, without what stands before the dashboard's own."""
+        path: str = scope["path"]
+        return path.removeprefix(scope.get("root_path", "")).removeprefix(self.settings.prefix) or "/"
+
+    def known(self, scope: Scope) -> bool:
+        """Whether the token was shown, or none is asked for."""
+        if self.settings.token is None:
+            return True
+        connection = HTTPConnection(scope)
+        scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and same(shown.strip(), self.settings.token):
+            scope.setdefault("state", {})["who"] = "token"
+            return True
+        name, value = cookie_of(self.settings.token)
+        if same(connection.cookies.get(name, ""), value):
+            scope.setdefault("state", {})["who"] = "token"
+            return True
+        return False
+
+    def stranger(self, scope: Scope, path: str) -> Response:
+        """The way to the form for who looks at the page, a refusal for all others."""
+        if path == "/" and scope["method"] in SAFE:
+            return RedirectResponse(f"{scope.get('root_path', '')}{self.settings.prefix}/login", 303)
+        return refusal(401, "this dashboard asks for its token: Authorization: Bearer …", **{"WWW-Authenticate": "Bearer"})
+
+
+class TooLong(Exception):
+    """The body went on beyond the limit."""
+
+
+class Limited:
+    """Counts the body as it comes: not every request says how long it is."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self.send, self.size = receive, send, 0
+
+    async def receive(self) -> Message:
+        """The next part of the body."""
+        message = await self._receive()
+        self.size += len(message.get("body", b""))
+        if self.size > BODY:
+            raise TooLong
+        return message
+
+
+def too_long() -> Response:
+    """The refusal of a body that is too long."""
+    return refusal(413, f"the body is too long: {BODY:,} bytes are allowed")
+
+
+def from_own_page(headers: Headers) -> bool:
+    """Whether the request comes from a page of the dashboard itself, or from no page at all."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site.lower() in OWN_PAGE
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether both are the same; how long that takes tells nothing."""
+    return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape"))
+
+
+def cookie_of(token: str) -> tuple[str, str]:
+    """The cookie of who has shown the token: its name, and a value that does not tell the token."""
+    value = hmac.new(token.encode(), b"streamio dashboard", hashlib.sha256).hexdigest()
+    return f"streamio_{hashlib.sha256(value.encode()).hexdigest()[:8]}", value

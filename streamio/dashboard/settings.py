@@ -1,0 +1,86 @@
+"""What a dashboard may show and do, and who may ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Protocol
+
+from starlette.routing import BaseRoute
+
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Extension(Protocol):
+    """What adds a panel of its own to the page.
+
+    routes      served under `/api/demo`
+    template    the name of a template in `templates` that the page includes
+    templates   the folder of its templates; `static`: of files, served under `/static/demo/`
+    scripts     addresses of its scripts, relative to the dashboard's own (`static/demo/demo.js`)
+    """
+
+    routes: Sequence[BaseRoute]
+    template: str | None
+    templates: Path | None
+    static: Path | None
+    scripts: Sequence[str]
+
+    def state(self) -> dict[str, Any]:
+        """What `/api/state` tells under `demo`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of a dashboard.
+
+    topics       globs of the streams that are seen and may be touched
+    read_only    whether all that would change something is refused
+    token        what a browser or client must show; None: nothing
+    hosts        names under which the dashboard may be asked for, besides those of this machine; "*": any
+    prefix       the path under which it is served, such as "/streams"
+    interval     seconds between two looks at the server
+    mask         fields whose values are never shown
+    extensions   panels that others add
+    """
+
+    topics: tuple[str, ...] = ("*",)
+    read_only: bool = True
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    prefix: str = ""
+    interval: float = 1.0
+    mask: tuple[str, ...] = ()
+    extensions: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("topics", "hosts", "mask"):
+            if isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} must be a list of words, not {getattr(self, name)!r}")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.interval, bool) or not isinstance(self.interval, (int, float)) or not 0.1 <= self.interval <= 3600:
+            raise ValueError(f"interval must be 0.1 to 3600 seconds, not {self.interval!r}")
+        if self.token is not None and not (isinstance(self.token, str) and self.token.strip()):
+            raise ValueError("token must not be empty")
+        object.__setattr__(self, "prefix", checked_prefix(self.prefix))
+        object.__setattr__(self, "extensions", tuple(self.extensions))
+
+    def covers(self, topic: str) -> bool:
+        """Whether this stream may be seen and touched."""
+        return any(fnmatchcase(topic, glob) for glob in self.topics)
+
+    @property
+    def allowed_hosts(self) -> list[str]:
+        """The names that a request may give as its host."""
+        return [*LOCAL, *self.hosts]
+
+
+def checked_prefix(prefix: str) -> str:
+    """The prefix with a slash before it and none behind it."""
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix must be a path, not {prefix!r}")
+    path = prefix.strip("/")
+    return f"/{path}" if path else ""
