@@ -171,6 +171,36 @@ def hand_over(keys: Words, group: str, owner: str, heir: str, least: float, idle
     return ran(HAND_OVER, keys, args, lambda reply: HandedOver(*reply))
 
 
+# -- the server and all its streams ---------------------------------------------------------------------------------------------------
+
+SERVER_TIME: Command[float] = Command(("TIME",), lambda reply: int(reply[0]) + int(reply[1]) / 1e6)
+
+
+def info(section: str) -> Command[dict[str, str]]:
+    """A part of what the server tells about itself, by Redis' names."""
+    return Command(("INFO", section), lambda reply: dict(line.split(":", 1) for line in reply.splitlines() if ":" in line))
+
+
+def scan(cursor: str, pattern: str, count: int) -> Command[tuple[str, list[str]]]:
+    """Some of the streams whose keys match, and where to go on; "0": that was all."""
+    return Command(("SCAN", cursor, "MATCH", pattern, "COUNT", str(count), "TYPE", "stream"), lambda reply: (str(reply[0]), list(reply[1])))
+
+
+def type_of(key: str) -> Command[str]:
+    """What kind of value the key holds; `none` where there is no such key."""
+    return Command(("TYPE", key), str)
+
+
+def zcard(key: str) -> Command[int]:
+    """How many members the sorted set has."""
+    return Command(("ZCARD", key), int)
+
+
+def memory_usage(key: str) -> Command[int | None]:
+    """About how many bytes the key and its value need; None where there is no such key."""
+    return Command(("MEMORY", "USAGE", key), lambda reply: reply)
+
+
 # -- a member's reading and settling -------------------------------------------------------------------------------------------------
 
 

@@ -9,12 +9,14 @@ A side key must share its topic's Redis Cluster slot and should begin with the t
 
 from __future__ import annotations
 
+import re
 from binascii import crc_hqx
 from functools import lru_cache
 from itertools import chain
 
 WAITING = "~waiting"
 LONGEST = 64 * 1024
+SIDE_STREAM = re.compile(":(dead|replies)(?=:)")
 
 
 def tag(key: str) -> str:
@@ -45,6 +47,11 @@ def side_key(topic: str, kind: str, *names: str) -> str:
         if candidate and slot(key) == slot(topic):
             return key
     raise ValueError(f"no side key shares a slot with topic {topic!r}")
+
+
+def is_side_stream(key: str) -> bool:
+    """Whether the key is that of a stream of ours beside a topic: dead letters or replies."""
+    return any(key[: each.start()] and key.startswith(side_key(key[: each.start()], each[1]) + ":") for each in SIDE_STREAM.finditer(key))
 
 
 def checked(name: str, what: str) -> str:
