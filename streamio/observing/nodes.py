@@ -20,6 +20,7 @@ from ..protocol.watching import ServerFacts, StreamFacts, existing, finding, wat
 
 Place = tuple[str, int] | None  # a node's address; None: the only server
 Look = tuple[ServerFacts, list[StreamFacts]]
+Found = dict[str, StreamFacts]
 
 
 class Nodes:
@@ -102,7 +103,7 @@ class Nodes:
         self, grouped: dict[Place, list[str]], weighed: Collection[str], looks: dict[Place, ServerFacts]
     ) -> Exchange[dict[str, StreamFacts]]:
         """The streams' facts by name; the nodes' are put into `looks`. The error of a node where none can be reached."""
-        found: dict[str, StreamFacts] = {}
+        found: Found = {}
         for place, names in grouped.items():
             own = [name for name in names if name in weighed]
             try:

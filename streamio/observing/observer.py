@@ -69,15 +69,7 @@ class Observer(Coloured[C], Generic[C]):
     def find(self, *, side_streams: bool = False) -> Exchange[list[str]]:
         """The names of the streams that there are, sorted. `side_streams`: those that streamio keeps beside topics (dead letters, replies), too."""
         self._check_open()
-        began: float = yield Now()
-        patterns = [name for name in self.topics if GLOB.intersection(name)]
-        exact = [name for name in self.topics if not GLOB.intersection(name)]
-        found = yield from self._nodes.finding(patterns, exact)
-        ended: float = yield Now()
-        names = [name for name in found if side_streams or name in exact or not is_side_stream(name)]
-        if not side_streams:
-            self._found, self._find_at = names, ended + max(PATIENCE, SHARE * (ended - began))
-        return names
+        return (yield from self._finding(side_streams))
 
     @operation
     def look(self, names: Sequence[str] | None = None) -> Exchange[Sample]:
@@ -106,10 +98,22 @@ class Observer(Coloured[C], Generic[C]):
         if self._owned is not None:
             self._owned.close()
 
+    def _finding(self, side_streams: bool) -> Exchange[list[str]]:
+        """The names; those without side streams are remembered."""
+        began: float = yield Now()
+        patterns = [name for name in self.topics if GLOB.intersection(name)]
+        exact = [name for name in self.topics if not GLOB.intersection(name)]
+        found = yield from self._nodes.finding(patterns, exact)
+        ended: float = yield Now()
+        names = [name for name in found if side_streams or name in exact or not is_side_stream(name)]
+        if not side_streams:
+            self._found, self._find_at = names, ended + max(PATIENCE, SHARE * (ended - began))
+        return names
+
     def _known(self, now: float) -> Exchange[list[str]]:
         """The names to look at: those found a moment ago, or found now; what was named exactly is among them even where it is not there."""
         if now >= self._find_at:
-            yield from Observer.find(self)
+            yield from self._finding(False)
         return sorted({*self._found, *(name for name in self.topics if not GLOB.intersection(name))})
 
     def _weighed(self, names: Sequence[str]) -> list[str]:

@@ -132,7 +132,7 @@ def group_commands(stream: StreamFacts, group: GroupFacts) -> list[Command[Any]]
 
 def beginning(stream: StreamFacts, group: GroupFacts) -> str | None:
     """The stream's first entry where the group was not given that yet."""
-    first = stream.stream and stream.stream.get("first-entry")
+    first = stream.stream.get("first-entry") if stream.stream is not None else None
     return first[0] if first and split(group.facts["last-delivered-id"]) < split(first[0]) else None
 
 
