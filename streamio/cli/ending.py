@@ -57,9 +57,9 @@ def exit_code_for(error: BaseException) -> int:
 def sentence(error: BaseException) -> str:
     """What to tell of an error: one line, without passwords."""
     text = " ".join(str(error).split())
-    told = isinstance(error, (StreamioError, ValueError, OSError)) and text
-    name = type(error).__name__
-    return masked(text if told else f"{name}: {text}" if text else name)
+    kind = type(error)
+    told = text and (isinstance(error, (StreamioError, ValueError, OSError)) or kind.__module__.startswith("redis."))
+    return masked(text if told else f"{kind.__name__}: {text}" if text else kind.__name__)
 
 
 def tell(error: BaseException, traceback: bool) -> None:

@@ -20,7 +20,9 @@ OUTPUT_HELP = "Default: table on a terminal; piped, jsonl for entries and json f
 EVERYWHERE = "-u, -o, -q, -v and --no-color (see `streamio --help`) may stand here too."
 EPILOG = """Positions: start, end, +N, -N, ID, @-10m, @2026-11-20T10:00Z. Durations: 500ms, 10s, 5m, 2h.
 
-Exit codes: 0 done, 1 failed, 2 a check failed, 64 wrong use, 130 Ctrl-C."""
+Exit codes: 0 done, 1 failed, 2 a check failed, 64 wrong use, 130 Ctrl-C.
+
+Completion: eval "$(_STREAMIO_COMPLETE=bash_source streamio)"; also zsh_source, fish_source."""
 
 
 class Program(click.Group):
