@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from threading import RLock
@@ -94,10 +93,10 @@ class Composed(ConsumerGroupMember[C]):
         if share is None:
             raise ValueError(f"{group!r} is no group of this member")
         part = share.part
-        part.leaves_by, part.leaves = time.monotonic() + self._hand.settings.grace, True
+        part.leaves_by, part.leaves = self._driver.clock.monotonic() + self._hand.settings.grace, True
         share._hand.halt(stopping=True)
         while not share.gone.is_set():
-            if self._score.lets_go(part, time.monotonic()) and part.claim():
+            if self._score.lets_go(part, self._driver.clock.monotonic()) and part.claim():
                 self._detach(share)
                 yield from share.leave(closing=True)
             elif self._is_within():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ class Feed(Loop):
     def wait(self) -> Any:
         """The same; None at the end."""
         hand = self.hand
-        until = None if self.timeout is None else time.monotonic() + self.timeout
+        until = None if self.timeout is None else self.clock() + self.timeout
         hand.patience = float("inf") if until is None else until
         try:
             self.member._enter(self)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Any, Generic
 
 from .colour import D
@@ -37,6 +36,7 @@ class Loop:
         self.fresh, self.note = self.hand.fresh, self.hand.acks.append
         settings = self.hand.settings
         self.lease, self.plain = settings.lease, settings.ack == "auto" and settings.handler_timeout is None
+        self.clock = self.driver.clock.monotonic
         self.sure = settings.codec.cannot_fail  # every payload decodes
         self.limit: Limit | None = None  # the time that the body has
 
@@ -48,7 +48,7 @@ class Loop:
             self.settle(message)
         elif self.limit is not None:
             self.is_over()
-        if not self.fresh or hand.taken or hand.halted or time.monotonic() - hand.renewed_at > self.lease:
+        if not self.fresh or hand.taken or hand.halted or self.clock() - hand.renewed_at > self.lease:
             return None
         try:
             message = self.fresh.popleft()
@@ -74,7 +74,7 @@ class Loop:
     def start(self, message: Any) -> Any:
         """Hand the message out."""
         if not self.plain:
-            self.limit = limited(self.hand, (message,), time.monotonic())
+            self.limit = limited(self.hand, (message,), self.clock())
             if self.hand.settings.ack == "manual":
                 return guarded(message)
         self.message = self.hand.current = message
@@ -85,7 +85,7 @@ class Loop:
         limit, self.limit = self.limit, None
         if limit is None:
             return False
-        events = ended(self.hand, limit, time.monotonic(), random.random())
+        events = ended(self.hand, limit, self.clock(), random.random())
         for event in events or ():
             self.member.lifecycle.tell(event)
         return events is not None

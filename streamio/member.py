@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack, overload
 
@@ -154,7 +153,7 @@ class ConsumerGroupMember(Readable[C], Piping[C], Guarding[C], Grouping[C, D]):
 
     def _dry_at(self, retries: bool) -> float:
         """Until when a drain waits for news: now, or until what waits for a retry is due."""
-        now = time.monotonic()
+        now: float = self._driver.clock.monotonic()
         return max(now, *self._hand.timers) + 0.02 if retries and self._hand.timers else now
 
     @operation
@@ -165,7 +164,7 @@ class ConsumerGroupMember(Readable[C], Piping[C], Guarding[C], Grouping[C, D]):
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number, 1 or more, not {n!r}")
-        until = None if timeout is None else time.monotonic() + seconds(timeout, "timeout")
+        until = None if timeout is None else self._driver.clock.monotonic() + seconds(timeout, "timeout")
         self._take_for("reading")
         hand = self._hand
         found: list[Message[D]] = []
@@ -276,6 +275,8 @@ class ConsumerGroupMember(Readable[C], Piping[C], Guarding[C], Grouping[C, D]):
                 other._add_event_handler(event, function, listener)
         for event, batched in self.batches.items():
             other._add_batch_handler(event, batched)
+        other.arounds.update(self.arounds)
+        other.batch_arounds.update(self.batch_arounds)
         for event, handler in dict(handlers or {}).items():
             other._add_event_handler(event, handler, handler)
         return other

@@ -51,7 +51,7 @@ class Membership(Emitting[C, D]):
         self._hand.wake = self._driver.wake
         room: Any = tasks if self._is_asyncio else workers
         self._runner = (room.Tasks if self._is_asyncio else room.Workers)(self._hand, self._driver, proxy(self), self.lifecycle)
-        keeper: Any = keepers.TimerKeeper if self._is_asyncio else keepers.ThreadKeeper
+        keeper: Any = self._driver.keeper or (keepers.TimerKeeper if self._is_asyncio else keepers.ThreadKeeper)
         self._keeper = keeper(self._hand, self._driver)
         self._replies = sink_of(options.get("reply_to"), group.topic)
         self._handle_with(None)
@@ -284,7 +284,7 @@ def settings_of(group: ConsumerGroupTopic[Any], me: str, options: Mapping[str, A
         group=group.name,
         me=me,
         codec=group.topic.codec,
-        start=group._start_id(round(time.time() * 1000)),
+        start=group._start_id(round(group._driver.clock.time() * 1000)),
         lease=group.lease,
         claim_interval=group.claim_interval,
         retry=group.retry,

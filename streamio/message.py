@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic
@@ -178,7 +177,7 @@ class Message(Generic[D]):
         def note(hand: Hand) -> bool:
             if hand.reply_to is None and self.headers.get("reply_to") is None:
                 raise ValueError(f"message {self.id} asks for no reply, and its member has no reply_to on the same server")
-            return self._is_open() and hand.give(self, answer(hand, self, value, time.time()))
+            return self._is_open() and hand.give(self, answer(hand, self, value, hand.driver.clock.time()))
 
         return self._settles(note)
 
@@ -187,7 +186,7 @@ class Message(Generic[D]):
 
         Without it everything in hand is renewed every third of a lease, as long as the handler runs.
         """
-        return self._settles(lambda hand: hand.extend(self, time.monotonic()))
+        return self._settles(lambda hand: hand.extend(self, hand.driver.clock.monotonic()))
 
     def _is_open(self) -> bool:
         return hasattr(self, "_open")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -58,7 +57,8 @@ class SeveralTopics(Composed[C]):
         return sum(hand.settled for hand in self._score.hands)
 
     def _dry_at(self, retries: bool) -> float:
-        now, timers = time.monotonic(), [due for hand in self._score.hands for due in hand.timers]
+        now: float = self._driver.clock.monotonic()
+        timers = [due for hand in self._score.hands for due in hand.timers]
         return max(now, *timers) + 0.02 if retries and timers else now
 
     @operation
@@ -66,7 +66,7 @@ class SeveralTopics(Composed[C]):
         """As of a plain member, from all groups."""
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number, 1 or more, not {n!r}")
-        until = None if timeout is None else time.monotonic() + seconds(timeout, "timeout")
+        until = None if timeout is None else self._driver.clock.monotonic() + seconds(timeout, "timeout")
         self._take_for("reading")
         score, found = self._score, list[Message]()
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -72,7 +71,7 @@ class Sink:
             if form is not None:  # (the usual one, as `put` knows it)
                 filled = [each if each.__class__ is str and each.isascii() else encoded(each, name) for name, each in value.items()]
                 return Effects(((form, filled),))
-        now = time.time()
+        now = self.topic._driver.clock.time()
         puts = [self.put(value, type, now) for value in values]
         if len(puts) > MANY and sum(len(rest) for _, rest in puts) > MOST_IN_STEP:
             raise ValueError(f"one entry can put out {MOST_IN_STEP // 2} fields in all at most, because they are written in one step")

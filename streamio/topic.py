@@ -97,7 +97,7 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         self._publisher = Publisher(name, Retention.of(maxlen, max_age))
         self._owned = client_from(client, False) if client is None or isinstance(client, str) else None
         source = Source(self._owned or client)
-        kind = asyncio_driver.Asyncio if source.asyncio else blocking_driver.Blocking
+        kind = source.driver or (asyncio_driver.Asyncio if source.asyncio else blocking_driver.Blocking)
         self._driver = kind(source, name)
         self._closed = False
         closed_in_children(self)

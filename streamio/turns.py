@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from .loop import AsyncioLoop, BlockingLoop
@@ -16,14 +15,14 @@ def begin_turn(loop: Any, message: Any) -> Any:
     """Hand out a message of the part whose turn it is."""
     loop.hand = hand = loop.member._score.last.hand
     settings, loop.fresh, loop.note = hand.settings, hand.fresh, hand.acks.append
-    loop.lease, loop.sure, loop.ends = settings.lease, settings.codec.cannot_fail, time.monotonic() + TURN
+    loop.lease, loop.sure, loop.ends = settings.lease, settings.codec.cannot_fail, loop.clock() + TURN
     handed, loop.member._score.handed = loop.start(message), None
     return handed
 
 
 def end_turn(loop: Any) -> None:
     """Nothing follows by itself where the turn is over."""
-    if time.monotonic() > getattr(loop, "ends", 0.0):
+    if loop.clock() > getattr(loop, "ends", 0.0):
         loop.fresh = ()
 
 

@@ -66,6 +66,8 @@ class Asyncio:
     """Performs effects. `pool` is a topic's free connections; `lifecycle` and `wake` are a member's."""
 
     asyncio = True
+    clock: Any = time  # what has `time()` and `monotonic()`; made time in tests (`streamio.testing`)
+    keeper: Any = None  # what keeps a member, where that is no timer of the event loop
 
     def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: Pool | None = None) -> None:
         self.source, self.key, self.lifecycle = source, key, lifecycle
@@ -77,7 +79,7 @@ class Asyncio:
 
     def beside(self, lifecycle: Lifecycle) -> Asyncio:
         """A driver for a member of this topic, with the same free connections."""
-        return Asyncio(self.source, self.key, lifecycle, self.pool)
+        return type(self)(self.source, self.key, lifecycle, self.pool)
 
     # -- running an exchange --------------------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class Asyncio:
             while True:
                 effect = step(came)
                 if type(effect) is Now:  # there are many, and nothing to wait for
-                    step, came = exchange.send, time.time() if effect.wall else time.monotonic()
+                    step, came = exchange.send, self.clock.time() if effect.wall else self.clock.monotonic()
                     continue
                 try:
                     step, came = exchange.send, await (self.receive(effect.line) if type(effect) is Receive else self.perform(effect))
@@ -144,6 +146,10 @@ class Asyncio:
         if self.loop is not None:
             self.on_new_loop()
         self.loop = loop
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> Any:
+        """Call the function in so many seconds; what `cancel()`s that."""
+        return asyncio.get_running_loop().call_later(seconds, function)
 
     # -- effects --------------------------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ class Blocking:
     """Performs effects. `pool` is a topic's free connections; `lifecycle` and `wake` are a member's."""
 
     asyncio = False
+    clock: Any = time  # what has `time()` and `monotonic()`; made time in tests (`streamio.testing`)
+    keeper: Any = None  # what keeps a member, where that is no thread of its own
 
     def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: dict[float, deque[Any]] | None = None) -> None:
         self.source, self.key, self.lifecycle = source, key, lifecycle
@@ -58,7 +60,7 @@ class Blocking:
 
     def beside(self, lifecycle: Lifecycle) -> Blocking:
         """A driver for a member of this topic, with the same free connections."""
-        return Blocking(self.source, self.key, lifecycle, self.pool)
+        return type(self)(self.source, self.key, lifecycle, self.pool)
 
     # -- running an exchange --------------------------------------------------------------------------------------------------------
 
@@ -70,7 +72,7 @@ class Blocking:
             while True:
                 effect = step(came)
                 if type(effect) is Now:  # there are many
-                    step, came = exchange.send, time.time() if effect.wall else time.monotonic()
+                    step, came = exchange.send, self.clock.time() if effect.wall else self.clock.monotonic()
                     continue
                 try:
                     step, came = exchange.send, self.perform(effect)

@@ -37,4 +37,6 @@ def embedded_client(url: str, asyncio: bool, options: dict[str, Any]) -> Any:
         raise SetupError(f"{url!r} needs the embedded server: pip install 'streamio[embedded]' ({error})") from error
     name = url.removeprefix(SCHEME).strip("/")
     server = servers.setdefault(name, fakeredis.FakeServer(version=(7,)))
+    if hasattr(server, "connections"):  # a stage's (`streamio.testing`)
+        options = {"connection_class": server.connections[asyncio], **options}
     return (fakeredis.FakeAsyncRedis if asyncio else fakeredis.FakeRedis)(server=server, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from threading import Thread, current_thread, get_ident
 
 from ..effects import Emit
@@ -54,7 +53,7 @@ class ThreadKeeper:
             hand.asleep = pause is None or pause > SOON
             if hand.asleep and hand.is_noted:  # noted while this turn ended
                 pause = SOON
-            hand.wakes_at = NEVER if pause is None else time.monotonic() + pause
+            hand.wakes_at = NEVER if pause is None else self.driver.clock.monotonic() + pause
             self.bell.rest(pause)
             hand.asleep, hand.wakes_at = False, NEVER
         self.driver.drop(hand.side)
@@ -68,7 +67,7 @@ class ThreadKeeper:
                 driver.drop(line)
             hand.finished = True
             return None
-        exchange = on_reading_line(hand, time.monotonic())
+        exchange = on_reading_line(hand, driver.clock.monotonic())
         if exchange is not None:
             try:
                 driver.run_if_free(hand.reading, exchange)
@@ -151,7 +150,7 @@ class TimerKeeper:
         hand.asleep = pause is None or pause > SOON
         if hand.asleep and (hand.is_noted or self.again):
             pause, hand.asleep = SOON, False
-        hand.wakes_at = NEVER if pause is None else time.monotonic() + pause
+        hand.wakes_at = NEVER if pause is None else self.driver.clock.monotonic() + pause
         if pause is not None:
             self.timer = self.loop.call_later(pause, self.poke)
 
@@ -164,7 +163,7 @@ class TimerKeeper:
                 await driver.drop(line)
             hand.finished = True
             return None
-        exchange = on_reading_line(hand, time.monotonic())
+        exchange = on_reading_line(hand, driver.clock.monotonic())
         if exchange is not None:
             try:
                 await driver.run_if_free(hand.reading, exchange)

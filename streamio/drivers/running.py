@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -31,7 +30,7 @@ class Runner:
     def __init__(self, hand: Hand, driver: Any, handlers: Handlers, lifecycle: Lifecycle) -> None:
         self.hand, self.driver, self.handlers, self.lifecycle = hand, driver, handlers, lifecycle
         self.fault: BaseException | None = None
-        self.clock = time.monotonic
+        self.clock: Callable[[], float] = driver.clock.monotonic
         self.elsewhere: Callable[[Any, Any], Any] | None = None  # writes a reply that cannot go out with its acknowledgement
         self.begun: set[int] = set()  # the addresses of what tasks have begun with
         self.ending = False  # no place goes on by itself any more
@@ -207,7 +206,7 @@ class Runner:
         if given is None and not message._asks:
             return ()
         try:
-            return effects_of(self.hand, message, given, time.time())
+            return effects_of(self.hand, message, given, self.driver.clock.time())
         except NoReply as error:  # whoever asked so does the entry no harm
             self.lifecycle.tell(self.hand.event("error", message=message, error=error, reason="no reply is written"))
             return ()

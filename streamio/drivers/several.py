@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
@@ -56,16 +55,17 @@ class Sharing:
     hand: Any
     score: Score
     part: Part
+    clock: Callable[[], float]
 
     def turn_ends(self) -> float:
         """Until when what is in hand may start without a look at the other parts."""
         ends: float = self.hand.renewed_at + self.hand.settings.lease
-        return min(ends, time.monotonic() + TURN) if len(self.score.parts) > 1 else ends
+        return min(ends, self.clock() + TURN) if len(self.score.parts) > 1 else ends
 
     def may_follow(self) -> bool:
         """Whether a place may go on by itself: neither its listener nor another part has to be looked after."""
         follows: bool = super().may_follow()  # type: ignore[misc]
-        return follows and self.score.may_go_on(self.part, time.monotonic())
+        return follows and self.score.may_go_on(self.part, self.clock())
 
 
 class PartWorkers(Sharing, Workers):
@@ -209,8 +209,8 @@ class SeveralWorkers(Ensemble, Workers):
     def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
         self.end()
-        end = time.monotonic() + self.hand.settings.grace
-        while self.running() and not self.hand.quitting and (left := end - time.monotonic()) > 0:
+        end = self.clock() + self.hand.settings.grace
+        while self.running() and not self.hand.quitting and (left := end - self.clock()) > 0:
             self.driver.wake.rest(left)
 
 
@@ -299,8 +299,8 @@ class SeveralTasks(Ensemble, Tasks):
     async def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
         self.end()
-        end = time.monotonic() + self.hand.settings.grace
-        while self.running() and not self.hand.quitting and (left := end - time.monotonic()) > 0:
+        end = self.clock() + self.hand.settings.grace
+        while self.running() and not self.hand.quitting and (left := end - self.clock()) > 0:
             await self.driver.wake.rest(left)
         left_over = set(self.places)
         for task in left_over:

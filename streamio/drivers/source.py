@@ -60,7 +60,12 @@ class Source:
     @property
     def blocks(self) -> bool:
         """Whether XREADGROUP ... BLOCK may be used: the embedded server's returns at once, or hides an entry (fakeredis 2.40)."""
-        return self.cluster or not self.client.connection_pool.connection_class.__module__.startswith("fakeredis")
+        return self.cluster or not any(each.__module__.startswith("fakeredis") for each in self.client.connection_pool.connection_class.__mro__)
+
+    @property
+    def driver(self) -> Any:
+        """What performs effects on such connections, where their class says so (a stage's, `streamio.testing`); None for all others."""
+        return None if self.cluster else getattr(self.client.connection_pool.connection_class, "driver", None)
 
     @property
     def version(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
@@ -18,6 +17,7 @@ from ..protocol.taking import opened
 from .asyncio import Asyncio
 from .results import finished, refuse_generator, result_of
 from .running import Runner, acknowledged, is_denied
+from .scopes import awaited_within
 from .timed import within
 
 
@@ -110,7 +110,7 @@ class Tasks(Runner):
 
     async def handle_each(self) -> None:
         """Handle what is in hand and may start."""
-        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, self.clock, self.turn_ends()
         while fresh and not hand.halted and (now := clock()) <= ends and (not hand.gathered or due_at(hand) > now):
             try:
                 hand.current = message = fresh.popleft()
@@ -121,7 +121,7 @@ class Tasks(Runner):
 
     async def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
-        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, self.clock, self.turn_ends()
         handlers, note, done, sure = self.handlers, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
             while fresh and not hand.halted and (began := clock()) <= ends:
@@ -200,8 +200,8 @@ class Tasks(Runner):
     async def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
         self.ending = True
-        end = time.monotonic() + self.hand.settings.grace
-        while self.hand.running and not self.hand.quitting and (left := end - time.monotonic()) > 0:
+        end = self.clock() + self.hand.settings.grace
+        while self.hand.running and not self.hand.quitting and (left := end - self.clock()) > 0:
             await self.driver.wake.rest(left)
         left_over = set(self.places)
         for task in left_over:
@@ -211,11 +211,11 @@ class Tasks(Runner):
 
     async def work(self, thing: Any) -> None:
         """Handle a message or a batch in a task of its own, and begin what follows it in hand."""
-        began, following = time.monotonic(), None
+        began, following = self.clock(), None
         self.begun.add(id(thing))
         try:
             await self.way(thing)(thing)
-            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, time.monotonic() - began)
+            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, self.clock() - began)
             following = self.following(thing)
         except asyncio.CancelledError:
             self.hand.halt(stopping=True)
@@ -240,7 +240,7 @@ class Tasks(Runner):
         call = self.handlers.table.get(message.type) or self.handlers.caller_of(message.type)
         if call is None:
             return await self.handle(message)
-        began = time.monotonic()
+        began = self.clock()
         try:
             result = call(message)
             if hasattr(result, "__await__"):
@@ -250,7 +250,7 @@ class Tasks(Runner):
             if result is not None or message._asks:
                 await self.replied(message, result)
         except Exception as error:
-            return self.failed(message, error, time.monotonic() - began)
+            return self.failed(message, error, self.clock() - began)
         except BaseException:
             self.hand.park(message, 0.0, message.before)
             raise
@@ -267,16 +267,17 @@ class Tasks(Runner):
         listeners = self.handlers.listeners_for(message.type, message.id)
         if not listeners:
             return await self.handle_otherwise(message)
-        limit, began = self.starts((message,)), time.monotonic()
+        limit, began = self.starts((message,)), self.clock()
         try:
-            given = await within(self.hand, self.lifecycle, limit, self.called(listeners, message, limit))
+            work = awaited_within(self.handlers.scopes(), message, self.called(listeners, message, limit))
+            given = await within(self.hand, self.lifecycle, limit, work)
             if (sent := self.replying(message, given)) is not None:
                 await sent
             effects = self.effects(message, given)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)
             if not self.is_over(limit):
-                self.failed(message, error, time.monotonic() - began)
+                self.failed(message, error, self.clock() - began)
             return
         except BaseException:
             self.handlers.over(listeners, message.id, False)
@@ -301,9 +302,11 @@ class Tasks(Runner):
         """Call the batch handler and note what became of each message."""
         if not self.takes(batch):
             return
-        limit, began = self.starts(batch.started), time.monotonic()
+        limit, began = self.starts(batch.started), self.clock()
         try:
-            done = acknowledged(batch, await within(self.hand, self.lifecycle, limit, result_of(batch)))
+            messages = list(batch.started)
+            work = awaited_within(self.handlers.batch_scopes(), messages, result_of(batch, messages))
+            done = acknowledged(batch, await within(self.hand, self.lifecycle, limit, work))
         except Exception as error:
             if not self.is_over(limit):
                 self.raised(batch, error, began)

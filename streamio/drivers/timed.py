@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,21 +16,22 @@ async def within(hand: Hand, lifecycle: Lifecycle, limit: Limit | None, work: Co
     """What the work gives. Where its time is over it has failed at that moment, and is cancelled (a thread cannot be: it is waited for)."""
     if limit is None:
         return await work
-    loop, timer = asyncio.get_running_loop(), None
+    clock, call_later = hand.driver.clock.monotonic, hand.driver.call_later
+    timer: Any = None
 
     def look() -> None:
         nonlocal timer
-        left = limit.ends - time.monotonic()
+        left = limit.ends - clock()
         if left > 0:
-            timer = loop.call_later(left, look)
+            timer = call_later(left, look)
             return
-        for event in ran_out(hand, limit, time.monotonic(), random.random()):
+        for event in ran_out(hand, limit, clock(), random.random()):
             lifecycle.tell(event)
         if limit.cancels:
             scope.reschedule(0.0)
 
     async with asyncio.timeout(None) as scope:
-        timer = loop.call_later(limit.seconds, look)
+        timer = call_later(limit.seconds, look)
         try:
             return await work
         finally:

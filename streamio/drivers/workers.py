@@ -5,7 +5,6 @@ The loop body for one entry is kept to one popleft, one clock, one call for each
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from threading import Lock, get_ident
 from typing import Any
@@ -20,6 +19,7 @@ from ..protocol.taking import opened
 from .blocking import Blocking
 from .results import called, refuse_awaitable, refuse_unawaited
 from .running import Runner, acknowledged, is_denied
+from .scopes import call_within
 from .threads import Pool
 
 
@@ -66,7 +66,7 @@ class Workers(Runner):
 
     def handle_each(self) -> None:
         """Handle what is in hand and may start."""
-        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, self.clock, self.turn_ends()
         while fresh and not hand.halted and (now := clock()) <= ends and (not hand.gathered or due_at(hand) > now):
             try:
                 hand.current = message = fresh.popleft()
@@ -77,7 +77,7 @@ class Workers(Runner):
 
     def handle_many(self) -> None:
         """As `handle_each`, where nobody watches: for each entry one clock, one call, one deletion, one append."""
-        hand, fresh, clock, ends = self.hand, self.hand.fresh, time.monotonic, self.turn_ends()
+        hand, fresh, clock, ends = self.hand, self.hand.fresh, self.clock, self.turn_ends()
         handlers, note, done, sure = self.handlers, hand.acks.append, 0, hand.settings.codec.cannot_fail
         try:
             while fresh and not hand.halted and (began := clock()) <= ends:
@@ -147,8 +147,8 @@ class Workers(Runner):
     def finish(self) -> None:
         """Wait for what runs, `grace` seconds at most."""
         self.ending = True
-        end = time.monotonic() + self.hand.settings.grace
-        while self.hand.running and not self.hand.quitting and (left := end - time.monotonic()) > 0:
+        end = self.clock() + self.hand.settings.grace
+        while self.hand.running and not self.hand.quitting and (left := end - self.clock()) > 0:
             self.driver.wake.rest(left)
 
     def stopping(self) -> None:
@@ -172,10 +172,10 @@ class Workers(Runner):
 
     def handled(self, thing: Any) -> Any:
         """Handle it; what this thread may go on with."""
-        began = time.monotonic()
+        began = self.clock()
         try:
             self.way(thing)(thing)
-            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, time.monotonic() - began)
+            self.hand.prefetch.took(len(thing) if isinstance(thing, Batch) else 1, self.clock() - began)
             return self.following(thing)
         finally:
             self.hand.running.pop(id(thing), None)
@@ -185,13 +185,13 @@ class Workers(Runner):
         call = self.handlers.table.get(message.type) or self.handlers.caller_of(message.type)
         if call is None:
             return self.handle(message)
-        began = time.monotonic()
+        began = self.clock()
         try:
             result = call(message)
             if result is not None or message._asks:
                 self.replied(message, result, call)
         except Exception as error:
-            return self.failed(message, error, time.monotonic() - began)
+            return self.failed(message, error, self.clock() - began)
         except BaseException:
             self.hand.park(message, 0.0, message.before)
             raise
@@ -210,15 +210,15 @@ class Workers(Runner):
         listeners = self.handlers.listeners_for(message.type, message.id)
         if not listeners:
             return self.handle_otherwise(message)
-        limit, began = self.starts((message,)), time.monotonic()
+        limit, began = self.starts((message,)), self.clock()
         try:
-            given = called(listeners, message)
+            given = call_within(self.handlers.scopes(), message, lambda: called(listeners, message))
             self.replying(message, given)
             effects = self.effects(message, given)
         except Exception as error:
             self.handlers.over(listeners, message.id, False)
             if not self.is_over(limit):
-                self.failed(message, error, time.monotonic() - began)
+                self.failed(message, error, self.clock() - began)
             return
         except BaseException:
             self.handlers.over(listeners, message.id, False)
@@ -243,9 +243,10 @@ class Workers(Runner):
         """Call the batch handler and note what became of each message."""
         if not self.takes(batch):
             return
-        limit, began = self.starts(batch.started), time.monotonic()
+        limit, began = self.starts(batch.started), self.clock()
         try:
-            result = batch.listener.function(list(batch.started))
+            messages = list(batch.started)
+            result = call_within(self.handlers.batch_scopes(), messages, lambda: batch.listener.function(messages))
             if result is not None:
                 refuse_unawaited(result, batch.listener.function)
             done = acknowledged(batch, result)
