@@ -100,6 +100,7 @@ def test_a_missing_redis_server_is_installed_and_its_service_is_not_left_running
     assert calls[0] == "apt-get update -qq"
     assert calls[1].startswith("apt-get install -y") and calls[1].endswith("redis-server")
     assert calls[2] in ("systemctl disable --quiet --now redis-server", "service redis-server stop")
+    assert calls[-1].startswith("apt-get install -y") and calls[-1].endswith("chromium")
 
 
 def test_a_missing_venv_module_is_installed_first(tmp_path: Path) -> None:
