@@ -77,18 +77,22 @@ class Publisher:
         """Write these entries, at most about a megabyte at a time; their ids are appended to `done`."""
         words = yield from self.retaining()
         for part in parted(batch):
-            try:
-                replies = yield from self.sending(xadds(self.topic, words, part), done)
-            except BROKEN as error:  # nothing of this part was written
-                raise (PublishStopped(done, len(done)) if done else error) from (error if done else None)
-            first = len(done)
-            done += [str(reply) for reply in replies if not isinstance(reply, ResponseError)]
-            for place, reply in enumerate(replies):
-                try:
-                    fine(reply, ("XADD", self.topic))
-                except (ResponseError, SetupError) as error:
-                    raise PublishStopped(done, first + place) from error
+            yield from self.writing(xadds(self.topic, words, part), done)
             self.learned(done[-1])
+
+    def writing(self, commands: Sequence[Words], done: list[str]) -> Exchange[None]:
+        """Send these XADDs in one write; the ids are appended to `done`."""
+        try:
+            replies = yield from self.sending(commands, done)
+        except BROKEN as error:  # nothing of these was written
+            raise (PublishStopped(done, len(done)) if done else error) from (error if done else None)
+        first = len(done)
+        done += [str(reply) for reply in replies if not isinstance(reply, ResponseError)]
+        for place, reply in enumerate(replies):
+            try:
+                fine(reply, ("XADD", self.topic))
+            except (ResponseError, SetupError) as error:
+                raise PublishStopped(done, first + place) from error
 
     def sending(self, commands: Sequence[Words], done: list[str]) -> Exchange[list[Any]]:
         """The replies; `PublishUncertain` where they did not all come. The ids among those that came are appended to `done`."""
