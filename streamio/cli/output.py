@@ -38,13 +38,19 @@ def visible(text: str) -> str:
     return text.translate(CONTROL)
 
 
+def unstyled(value: Any) -> str:
+    """No style of its own."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Column:
-    """How a value of each row is shown in a table: under which `head`, by which function, `right` aligned or not."""
+    """How a value of each row is shown in a table: under which `head`, by which function, `right` aligned or not, in which of rich's styles."""
 
     head: str
     show: Callable[[Any], str] = plain
     right: bool = False
+    style: Callable[[Any], str] = unstyled
 
 
 Columns = Mapping[str, Column]
@@ -97,7 +103,7 @@ def drawn(rows: Sequence[Row], columns: Columns) -> Table:
     for each in columns.values():
         found.add_column(each.head, justify="right" if each.right else "left", overflow="fold")
     for row in rows:
-        found.add_row(*(Text(each.show(row.get(name))) for name, each in columns.items()))
+        found.add_row(*(Text(each.show(row.get(name)), each.style(row.get(name))) for name, each in columns.items()))
     return found
 
 
@@ -109,8 +115,17 @@ def line(text: str, flush: bool = False) -> None:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """The value as JSON. What JSON has no word for is told as text."""
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    """The value as JSON, numbers to three places. What JSON has no word for is told as text."""
+    return json.dumps(rounded(value), ensure_ascii=False, indent=indent, default=str)
+
+
+def rounded(value: Any) -> Any:
+    """The value with its floats, however deep, to three places: a thousandth of a second is all that anybody asked for."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, Mapping):
+        return {name: rounded(each) for name, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def note(text: str, verbose: bool = False) -> None:

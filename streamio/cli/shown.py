@@ -47,5 +47,5 @@ def rate(per_second: float | None) -> str:
 
 
 def number(value: int | None) -> str:
-    """A number, thousands apart; `?` where nobody knows it."""
-    return "?" if value is None else f"{value:,}".replace(",", " ")
+    """A number, thousands apart."""
+    return NONE if value is None else f"{value:,}".replace(",", " ")
