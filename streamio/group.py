@@ -15,6 +15,7 @@ from .emitting import Emitting
 from .ids import FIRST, LAST, NEW, Duration, Position, from_moment, seconds
 from .keys import WAITING, checked, checked_consumer
 from .message import Message
+from .operating import Operating
 from .options import MemberOptions, OnGroupLost, Unhandled
 from .protocol.consumers import handing_over, reaping, removing, within
 from .protocol.groups import creating, destroying, seeking
@@ -23,6 +24,7 @@ from .reports import ConsumerInfo, GroupInfo, PendingEntry, ReapResult
 from .retry import RetryPolicy
 from .signals import stop_on
 from .topic import Topic, checked_count
+from .watching import Watches
 
 if TYPE_CHECKING:
     from .member import ConsumerGroupMember
@@ -31,7 +33,7 @@ UNHANDLED = ("ack", "leave", "bury")
 ON_GROUP_LOST = ("recreate", "raise")
 
 
-class ConsumerGroupTopic(Emitting[C, D]):
+class ConsumerGroupTopic(Operating[C], Emitting[C, D]):
     """One consumer group of a topic: an emitter whose listeners are all its members', and an iterable (an anonymous member).
 
     topic            a `Topic`
@@ -75,6 +77,7 @@ class ConsumerGroupTopic(Emitting[C, D]):
             raise TypeError(f"retry must be a RetryPolicy, not {retry!r}")
         self.unhandled = one_of(unhandled, UNHANDLED, "unhandled")
         self.on_group_lost = one_of(on_group_lost, ON_GROUP_LOST, "on_group_lost")
+        self._watches: Watches = ()
         self._members: WeakSet[ConsumerGroupMember[C, D]] = WeakSet()
         self._stopping = False
 

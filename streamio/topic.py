@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack, overload
 
 from redis.typing import AsyncClientProtocol, SyncClientProtocol
@@ -20,20 +21,22 @@ from .entries import Entries
 from .enveloped import classes_for
 from .errors import PublishStopped
 from .forking import closed_in_children, kept
-from .ids import FIRST, ID, LAST, NEW, Duration, Position, position, seconds
-from .items import Item, encoded, entry, taker
+from .ids import FIRST, ID, LAST, NEW, Duration, Position, position
+from .items import Item, encoded, entry, entry_of, taker
 from .keys import checked
 from .message import Message, Origin
 from .options import GroupOptions
 from .protocol.asking import call
 from .protocol.inspecting import group_infos, topic_info, trimming, trimming_acked
 from .protocol.postponing import cancelling, delayed_info, due_of, postponing
+from .protocol.previewing import trim_preview
 from .protocol.publishing import Publisher
 from .protocol.replaying import History, Tail
-from .reports import DelayedInfo, GroupInfo, TopicInfo, TrimResult
+from .reports import DelayedInfo, GroupInfo, TopicInfo, TrimPreview, TrimResult
 from .requests import Requesting
-from .retention import Retention, checked_maxlen
+from .retention import Retention, checked_trim, trim_limit
 from .typed_entries import typed
+from .watching import watched
 from .writable import Writable
 
 if TYPE_CHECKING:
@@ -108,6 +111,7 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
     # -- writing ----------------------------------------------------------------------------------------------------------------------
 
     @operation
+    @watched
     def publish(
         self, /, type: str, data: Any = None, *,
         headers: Mapping[str, Any] | None = None, entry_id: str = "*", idempotency_key: str | None = None,
@@ -128,7 +132,8 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         if entry_id != "*" and not (isinstance(entry_id, str) and ID.fullmatch(entry_id.removesuffix("-*") + "-0" * entry_id.endswith("-*"))):
             raise ValueError(f"entry_id must be '*', '<ms>-*' or an id, not {entry_id!r}")
         due = None if delay is None and at is None else due_of(delay, at, entry_id)
-        words = entry(self.codec, type, data, fields, headers)
+        words = entry(self.codec, type, data, fields, self._stamped(headers))
+        self._encoded(words)
         once = None if idempotency_key is None else checked(idempotency_key, "idempotency_key")
         if due is not None:
             return (yield from postponing(self._publisher, words, due, once))
@@ -137,6 +142,7 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         return (yield from self._publisher.publishing(words, entry_id))
 
     @operation
+    @watched
     def publish_many(self, items: Iterable[Item] | AsyncIterable[Item]) -> Exchange[list[str]]:
         """Add many entries, pipelined in batches of 500; their ids, in order.
 
@@ -147,7 +153,7 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         done: list[str] = []
         take = taker(items, self._is_asyncio)
         while found := (yield Do(take)):
-            batch, fault = encoded(self.codec, found)
+            batch, fault = encoded(self.codec, found, entry_of if not self._watches else partial(entry_of, stamp=self._stamped))
             if batch:
                 yield from self._publisher.publishing_batch(batch, done)
             if fault is not None:
@@ -222,22 +228,24 @@ class Topic(Writable[C], Requesting[C], Generic[C, D]):
         exact                    to the entry; otherwise whole nodes of the stream only, which is cheaper
         ignore                   groups that `acked` is not to wait for
         """
-        limits = [name for name, value in (("maxlen", maxlen), ("max_age", max_age), ("minid", minid)) if value is not None]
-        if len(limits) > 1 or not (limits or acked):
-            raise ValueError(f"trim takes one of maxlen, max_age and minid, not {' and '.join(limits) or 'none'} (with acked=True: one or none)")
-        if isinstance(ignore, str):
-            raise TypeError(f"ignore must be a list of group names, not {ignore!r}")
-        now: float = yield Now(wall=True)
-        how, threshold = "", ""
-        if maxlen is not None:
-            how, threshold = "MAXLEN", str(checked_maxlen(maxlen))
-        elif max_age is not None:
-            how, threshold = "MINID", str(max(0, round((now - seconds(max_age, "max_age")) * 1000)))
-        elif minid is not None:
-            how, threshold = "MINID", position(minid, round(now * 1000), "minid", ())
+        checked_trim(maxlen, max_age, minid, acked, ignore)
+        how, threshold = trim_limit(round((yield Now(wall=True)) * 1000), maxlen, max_age, minid)
         if acked:
             return (yield from trimming_acked(self.name, how, threshold, exact, ignore))
         return (yield from trimming(self.name, (how, "=" if exact else "~", threshold)))
+
+    @operation
+    def preview_trim(
+        self, *, maxlen: int | None = None, max_age: Duration | None = None, minid: Position | None = None,
+        acked: bool = False, exact: bool = False, ignore: Sequence[str] = (),
+    ) -> Exchange[TrimPreview]:  # fmt: skip
+        """What `trim` with the same arguments would remove, and how much of that the groups have not acknowledged, or not even been given.
+
+        Nothing is removed. The figures are those of an exact trim: without `exact` fewer entries may go.
+        """
+        checked_trim(maxlen, max_age, minid, acked, ignore)
+        how, threshold = trim_limit(round((yield Now(wall=True)) * 1000), maxlen, max_age, minid)
+        return (yield from trim_preview(self.name, how, threshold, acked, ignore))
 
     # -- groups and closing -------------------------------------------------------------------------------------------------------------
 

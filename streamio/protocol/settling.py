@@ -12,7 +12,7 @@ from heapq import heappush
 from redis.exceptions import ResponseError
 
 from ..codec import packed
-from ..commands import DEAD_LETTERS, Command, park, ran, xack
+from ..commands import DEAD_LETTERS, Command, Flat, park, ran, xack
 from ..effects import Drop, Emit, Exchange, Line, Now
 from ..errors import SetupError
 from ..keys import WAITING
@@ -51,6 +51,8 @@ def sending_acks(hand: Hand, line: Line) -> Exchange[None]:
         while ids:
             yield from ask(line, Command(xack(hand.settings.topic, hand.settings.group, ids[:PAGE]), int))
             hand.settled += len(ids[:PAGE])
+            for watch in hand.watches:
+                watch.acknowledged(hand, ids[:PAGE])
             landed(hand, ids[:PAGE])
             del ids[:PAGE]
     except BaseException:
@@ -180,18 +182,26 @@ def text_of(error: BaseException) -> str:
 
 
 def dead_letter(hand: Hand, note: Burial) -> list[bytes]:
-    """The dead letter's fields: eight of ours, always in this order, then the entry's own, byte for byte."""
-    message, error = note.message, note.error
+    """The dead letter's fields."""
+    s, message, error = hand.settings, note.message, note.error
+    words = "" if error is None else text_of(error)[:1000]
     trace = "".join(traceback.format_exception(error))[-4000:] if error is not None else ""
+    return lettered(s.topic, s.group, s.me, message.id, message.deliveries, note.reason, message._flat, words, trace)
+
+
+def lettered(
+    topic: str, group: str, consumer: str, entry_id: str, deliveries: int, reason: str, flat: Flat, error: str = "", trace: str = ""
+) -> list[bytes]:  # fmt: skip
+    """A dead letter's fields: eight of ours, always in this order, then the entry's own, byte for byte."""
     facts = {
-        "dead:id": message.id,
-        "dead:group": hand.settings.group,
-        "dead:consumer": hand.settings.me,
-        "dead:deliveries": str(message.deliveries),
-        "dead:reason": note.reason,
-        "dead:error": "" if error is None else text_of(error)[:1000],
+        "dead:id": entry_id,
+        "dead:group": group,
+        "dead:consumer": consumer,
+        "dead:deliveries": str(deliveries),
+        "dead:reason": reason,
+        "dead:error": error,
         "dead:traceback": trace,
-        "dead:topic": hand.settings.topic,
+        "dead:topic": topic,
     }
     ours = [word.encode("utf-8", "backslashreplace") for row in facts.items() for word in row]  # an error's text may hold lone surrogates
-    return [*ours, *packed([word.encode("utf-8", "surrogateescape") for word in message._flat])]
+    return [*ours, *packed([word.encode("utf-8", "surrogateescape") for word in flat])]

@@ -8,14 +8,14 @@ from .source import Import, Module, modules
 
 FLOORS: list[set[str]] = [
     {"errors", "effects", "ids", "keys", "retry", "retention", "reports"},
-    {"scripts", "trimming", "delays", "guards", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries"},
+    {"scripts", "acts", "trimming", "delays", "guards", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries", "watching"},
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
     {
         *"message enveloped cloudevents streamerson options emitting entries dead_letters signals loop items flow sinks pipes".split(),
         *"guarding requests line_feed line_readers line_writers readable writable topic group membership grouping member parts".split(),
-        *"composing turns several".split(),
+        *"composing turns several operating".split(),
     },
     {"observing", "observing.*"},
     {"cli", "cli.*", "__main__"},
