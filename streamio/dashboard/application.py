@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -14,12 +15,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from .acting import acting
+from .actions import ACTIONS
 from .board import Board
 from .events import events
+from .health import healthz
+from .login import login, logout
+from .looking import LOOKS, looking
 from .page import STATIC, environment, page
 from .security import Gate, Protected, TooLong, too_long
 from .settings import Settings
-from .views import Answer
+from .views import refusal
 
 
 class Dashboard(Starlette):
@@ -28,7 +34,7 @@ class Dashboard(Starlette):
     def __init__(self, client: Any = None, **options: Any) -> None:
         settings = Settings(**options)
         self.board = Board(client, settings)
-        handlers: Any = {TooLong: refuse_long}
+        handlers: Any = {TooLong: refuse_long, HTTPException: refuse_http}
         super().__init__(routes=routes(settings), middleware=before(settings), exception_handlers=handlers, lifespan=lifespan)
         self.state.board, self.state.templates = self.board, environment(settings)
 
@@ -57,17 +63,29 @@ async def refuse_long(request: Request, error: Exception) -> Response:
 
 def routes(settings: Settings) -> list[BaseRoute]:
     """All there is to ask for."""
-    inner: list[BaseRoute] = [Route("/", page), Route("/api/state", state), Route("/api/events", events)]
-    for each in settings.extensions:
-        inner.append(Mount("/api/demo", routes=list(each.routes)))
-        if getattr(each, "static", None):
-            inner.append(Mount("/static/demo", StaticFiles(directory=each.static)))
-    inner.append(Mount("/static", StaticFiles(directory=STATIC, check_dir=False)))
+    inner: list[BaseRoute] = [
+        Route("/", page),
+        Route("/login", login, methods=["GET", "POST"]),
+        Route("/logout", logout, methods=["POST"]),
+        Route("/healthz", healthz),
+        Route("/api/events", events),
+        *(Route(path, looking(look)) for path, look in LOOKS.items()),
+        *(Route(path, acting(action), methods=["POST"]) for path, action in ACTIONS.items()),
+        *extended(settings),
+        Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
+    ]
     return [Mount(settings.prefix, routes=inner)] if settings.prefix else inner
 
 
-async def state(request: Request) -> Response:
-    """The last sample and what belongs to it."""
-    board: Board = request.app.state.board
-    await board.sampler.fresh()
-    return Answer(await board.state())
+def extended(settings: Settings) -> Iterator[BaseRoute]:
+    """The routes and files of the extensions."""
+    for each in settings.extensions:
+        yield Mount("/api/demo", routes=list(each.routes))
+        if getattr(each, "static", None):
+            yield Mount("/static/demo", StaticFiles(directory=each.static))
+
+
+async def refuse_http(request: Request, error: Exception) -> Response:
+    """An error of a route that is not there, or not so, as JSON."""
+    assert isinstance(error, HTTPException)
+    return refusal(error.status_code, error.detail, **(error.headers or {}))

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from starlette.requests import Request
+
 from ..colour import Asyncio
 from ..drivers.embedded import client_from
 from ..drivers.source import Source
@@ -71,6 +73,28 @@ class Board:
         if self.owned is not None:
             await self.owned.aclose()
 
+    def checked(self, topic: str) -> str:
+        """The topic's name, where it may be seen and touched."""
+        return self.settings.checked(topic)
+
+    async def busy(self, topic: str, what: str, most: int) -> list[str]:
+        """The groups of the topic that have some `pending`, or some `dead`."""
+        sample = await self.sampler.fresh()
+        there = [each for one in (sample.topics if sample else ()) if one.name == topic for each in one.groups if getattr(each, what)]
+        return [each.name for each in sorted(there, key=trouble)[:most]]
+
+    async def lease(self, topic: str) -> float | None:
+        """After how many seconds entries of this topic may be claimed, where an extension says so."""
+        extra = await self.extra() or {}
+        idle: float | None = extra.get("claim_idle")
+        return idle if extra.get("topic") == topic else None
+
+    def note(self, request: Request, action: str, target: str, command: str, message: str, ok: bool = True) -> None:
+        """Tell all who watch what was done, by whom, and look at what came of it. Extensions note their actions here, too."""
+        client = request.client.host if request.client else "somebody"
+        self.journal.add(getattr(request.state, "who", client), action, target, command, message, ok)
+        self.sampler.hurry()
+
     @asynccontextmanager
     async def topic(self, name: str) -> AsyncIterator[Topic[Asyncio, Any]]:
         """The topic of this name, open for the length of the block."""
@@ -125,8 +149,14 @@ def told_topic(topic: Any) -> dict[str, Any]:
     found: dict[str, Any] = as_json(replace(topic, groups=()))
     shown = sorted(topic.groups, key=trouble)[:GROUPS]
     found["groups"] = [told_group(each) for each in sorted(shown, key=lambda each: each.name)]
-    found["groups_total"] = len(topic.groups)
-    return found
+    return {**found, "groups_total": len(topic.groups), "totals": totals(topic.groups)}
+
+
+def totals(groups: Any) -> dict[str, Any]:
+    """Sums and worst values over all groups of a topic, those that are not told one by one, too."""
+    known = {name: [getattr(each, name) for each in groups if getattr(each, name) is not None] for name in ("lag", "lag_seconds")}
+    worst = {name: max(values, default=None) for name, values in known.items()}
+    return {**worst, **{name: sum(getattr(each, name) for each in groups) for name in ("pending", "waiting", "dead")}}
 
 
 def told_group(group: Any) -> dict[str, Any]:

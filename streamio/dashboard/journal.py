@@ -17,7 +17,7 @@ class Journal:
         self.actions: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.count = 0
 
-    def add(self, who: str, action: str, target: str, command: str, outcome: str, ok: bool) -> None:
+    def add(self, who: str, action: str, target: str, command: str, message: str, ok: bool) -> None:
         """Note an action."""
         self.count += 1
         self.actions.append(
@@ -28,7 +28,7 @@ class Journal:
                 "action": action,
                 "target": target,
                 "command": shortened(command),
-                "outcome": outcome,
+                "message": message,
                 "ok": ok,
             }
         )
@@ -36,6 +36,10 @@ class Journal:
     def above(self, number: int) -> list[dict[str, Any]]:
         """The actions after this one, as far as they are kept."""
         return [each for each in self.actions if each["number"] > number]
+
+    def newest(self, count: int) -> list[dict[str, Any]]:
+        """The last ones, newest first."""
+        return [*self.actions][::-1][:count]
 
 
 def shortened(command: str) -> str:

@@ -1,12 +1,13 @@
 """The page: a snapshot rendered here, which lives on by its script.
 
-What the template `page.html` is given: `base` (the path before all links), `nonce`, `read_only`, `interval`, `state` (as `/api/state`), `topic` (the
-selected topic's part of it, or None), `name` (its name), `entries` (its newest, as `/api/entries`), `server` (the URL, its password masked), `token`
-(whether one is asked for: there is a way to log out), `extensions`.
+What the template `page.html` is given: `base` (the path before all links), `nonce`, `state` (as `/api/state`), `topic` (the part of it that is the
+selected topic's, or None), `name` (that topic's name), `entries`, `pending`, `dead` and `log` (as the API gives them), `server` (its address, the
+password hidden), `token` (whether one is asked for: there is a way to log out), `extensions`.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from .addresses import address
+from .asking import Asked
 from .board import Board
+from .looking import dead, entries, pending
+from .refusing import telling_errors
 from .settings import Settings
 
 FOLDER = Path(__file__).parent
@@ -34,17 +39,29 @@ async def page(request: Request) -> Response:
     await board.sampler.fresh()
     state = await board.state()
     topics: list[dict[str, Any]] = state["sample"]["topics"] if state["sample"] else []
-    name = request.query_params.get("topic")
+    name = request.query_params.get("topic") or None
+    shown = name is not None and board.settings.covers(name)
     context = {
         "state": state,
         "sample": state["sample"],
         "topic": next((each for each in topics if each["name"] == name), None),
         "name": name,
+        "server": address(board.client),
+        "log": board.journal.newest(20),
         "extensions": board.settings.extensions,
-        "read_only": board.settings.read_only,
-        "interval": board.settings.interval,
+        **(await snapshot(board, name) if name is not None and shown else {}),
     }
     return render(request, "page.html", context)
+
+
+async def snapshot(board: Board, name: str) -> dict[str, Any]:
+    """The lists of one topic that are shown without a script; what cannot be asked for now is missing."""
+    found: dict[str, Any] = {}
+    for part, look in {"entries": entries, "pending": pending, "dead": dead}.items():
+        answer = await telling_errors(board, look, Asked({"topic": name, "count": 20, "reverse": part == "entries"}))
+        if answer.status_code == 200:
+            found[part] = json.loads(bytes(answer.body))[part]
+    return found
 
 
 def render(request: Request, name: str, context: dict[str, Any], status: int = 200) -> Response:

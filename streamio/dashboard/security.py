@@ -1,8 +1,8 @@
 """Who may ask, and what every answer carries. All of it stands before the routes, so that no route can forget it.
 
 1. The host asked for is one of a list: a page elsewhere cannot point a name of its own at this machine.
-2. What changes something is refused where the dashboard is read-only, and unless it comes from its own page (`Sec-Fetch-Site`, else `Origin`), or from
-   no browser at all. It is JSON, so that no form can send it, and not endless.
+2. What changes something is refused where the dashboard is read-only, and unless it comes from the dashboard's own page (`Sec-Fetch-Site`, else
+   `Origin`), or from no page at all. It is JSON, so that no form can send it, and not endless.
 3. With a token, all but the way to show it is refused without: in `Authorization: Bearer`, or in a cookie that the form at `/login` sets.
 4. Answers may not be framed, guessed at, kept or told to others, and run no script but the page's own.
 """
@@ -25,6 +25,7 @@ from .views import refusal
 BODY = 4 * 1024 * 1024  # bytes
 SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN = ("/login", "/healthz", "/static/")  # without a token
+FORMS = ("/login", "/logout")  # which change nothing on the server
 OWN_PAGE = ("same-origin", "none")
 FIXED = {
     "X-Content-Type-Options": "nosniff",
@@ -89,15 +90,14 @@ class Gate:
             return refusal(403, "this request comes from another site: what changes something is taken from the dashboard's own page only")
         if not self.known(scope) and not path.startswith(OPEN):
             return self.stranger(scope, path)
-        if not unsafe or path == "/login":
+        if not unsafe or path in FORMS:
             return None
         if self.settings.read_only:
             return refusal(403, "this dashboard is read-only: start it with --allow-writes, or app(read_only=False), to act")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return refusal(415, "the body must be JSON: say so with Content-Type: application/json")
-        if int(headers.get("content-length") or 0) > BODY:
-            return too_long()
-        return None
+        length = headers.get("content-length", "0")
+        return too_long() if length.isdecimal() and int(length) > BODY else None
 
     def path(self, scope: Scope) -> str:
         """The path that is asked for, without what stands before the dashboard's own."""

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from starlette.routing import BaseRoute
 
+from ..keys import checked, is_side_stream
+
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -31,6 +33,10 @@ class Extension(Protocol):
     def state(self) -> dict[str, Any]:
         """What `/api/state` tells under `demo`."""
         ...
+
+
+class Forbidden(Exception):
+    """What the settings of this dashboard do not allow."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,14 @@ class Settings:
         object.__setattr__(self, "extensions", tuple(self.extensions))
 
     def covers(self, topic: str) -> bool:
-        """Whether this stream may be seen and touched."""
-        return any(fnmatchcase(topic, glob) for glob in self.topics)
+        """Whether this stream may be seen and touched: what streamio keeps beside a topic only where it is named."""
+        return topic in self.topics or (any(fnmatchcase(topic, glob) for glob in self.topics) and not is_side_stream(topic))
+
+    def checked(self, topic: str) -> str:
+        """The topic's name, where it may be touched."""
+        if not self.covers(checked(topic, "topic name")):
+            raise Forbidden(f"this dashboard does not show {topic!r}: it is started for {', '.join(self.topics)}")
+        return topic
 
     @property
     def allowed_hosts(self) -> list[str]:

@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
         *"composing turns several operating".split(),
     },
     {"observing", "observing.*"},
-    {"cli", "cli.*", "__main__"},
+    {"cli", "cli.*", "__main__", "dashboard", "dashboard.*"},
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3
