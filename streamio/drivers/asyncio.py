@@ -67,6 +67,7 @@ class Asyncio:
 
     asyncio = True
     clock: Any = time  # what has `time()` and `monotonic()`; made time in tests (`streamio.testing`)
+    chance: Callable[[], float] = staticmethod(random.random)  # from 0 to 1
     keeper: Any = None  # what keeps a member, where that is no timer of the event loop
 
     def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: Pool | None = None) -> None:
@@ -167,7 +168,7 @@ class Asyncio:
             case Do(action):
                 return await action()
             case Chance():
-                return random.random()
+                return self.chance()
             case Drop(line):
                 return await self.drop(line)
             case Redirect(host, port):

@@ -10,6 +10,7 @@ import random
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
@@ -50,6 +51,7 @@ class Blocking:
 
     asyncio = False
     clock: Any = time  # what has `time()` and `monotonic()`; made time in tests (`streamio.testing`)
+    chance: Callable[[], float] = staticmethod(random.random)  # from 0 to 1
     keeper: Any = None  # what keeps a member, where that is no thread of its own
 
     def __init__(self, source: Source, key: str, lifecycle: Lifecycle | None = None, pool: dict[float, deque[Any]] | None = None) -> None:
@@ -129,7 +131,7 @@ class Blocking:
             case Do(action):
                 return action()
             case Chance():
-                return random.random()
+                return self.chance()
             case Drop(line):
                 return self.drop(line)
             case Redirect(host, port):

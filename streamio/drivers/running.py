@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -176,7 +175,7 @@ class Runner:
         """The handler is through; whether its delivery ran out of its time, so that what it did means nothing."""
         if limit is None:
             return False
-        events = ended(self.hand, limit, self.clock(), random.random())
+        events = ended(self.hand, limit, self.clock(), self.driver.chance())
         for event in events or ():
             self.lifecycle.tell(event)
         return events is not None
@@ -237,7 +236,7 @@ class Runner:
 
     def failed(self, message: Any, error: Exception, duration: float) -> None:
         """A handler raised, or left the message out."""
-        retrying = failed(self.hand, message, error, random.random())
+        retrying = failed(self.hand, message, error, self.driver.chance())
         self.lifecycle.tell(self.hand.event("failed", message=message, error=error, duration=duration))
         if retrying is not None:
             self.lifecycle.tell(retrying)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Coroutine
 from typing import Any
 
@@ -25,7 +24,7 @@ async def within(hand: Hand, lifecycle: Lifecycle, limit: Limit | None, work: Co
         if left > 0:
             timer = call_later(left, look)
             return
-        for event in ran_out(hand, limit, clock(), random.random()):
+        for event in ran_out(hand, limit, clock(), hand.driver.chance()):
             lifecycle.tell(event)
         if limit.cancels:
             scope.reschedule(0.0)
