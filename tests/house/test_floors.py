@@ -17,8 +17,11 @@ FLOORS: list[set[str]] = [
         *"guarding requests line_feed line_readers line_writers readable writable topic group membership grouping member parts".split(),
         *"composing turns several operating".split(),
     },
-    {"observing", "observing.*"},
-    {"cli", "cli.*", "__main__", "dashboard", "dashboard.*"},
+    {"observing", "observing.*", "health"},
+    {"telemetry", "telemetry.*", "testing", "testing.*"},
+    {"dashboard", "dashboard.*"},
+    {"demo", "demo.*"},
+    {"cli", "cli.*", "__main__"},
     {""},
 ]
 PROTOCOL, DRIVERS = 2, 3
