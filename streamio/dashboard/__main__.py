@@ -1,4 +1,4 @@
-"""`python -m streamio.dashboard --url redis://…`: the dashboard without the command line's extra."""
+"""`python -m streamio.dashboard --url redis://…`: the dashboard on this machine, without the command line's extra."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from .serving import serve
 
 
 def main() -> None:
-    """Serve on this machine."""
-    parser = argparse.ArgumentParser("python -m streamio.dashboard")
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser("python -m streamio.dashboard", description=__doc__)
     parser.add_argument("--url", help="the server; default: $REDIS_URL, else redis://localhost:6379")
     parser.add_argument("--port", type=int, default=8083)
     parser.add_argument("--allow-writes", action="store_true")
     given = parser.parse_args()
-    dashboard = app(given.url, read_only=not given.allow_writes)
-    print(f"http://127.0.0.1:{given.port}/", file=sys.stderr)
-    serve(dashboard, port=given.port)
+    made = app(given.url, read_only=not given.allow_writes)
+    try:
+        serve(made, port=given.port, told=lambda address: print(address, file=sys.stderr, flush=True))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-main()
+if __name__ == "__main__":
+    main()

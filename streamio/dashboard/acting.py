@@ -54,7 +54,7 @@ class Action:
                 done = await self.act(board, topic, asked)
         except Exception as error:
             status, reason = told(error)
-            board.note(request, self.name, name, "", f"refused: {reason}", ok=False)
+            board.note(request, self.name, name, "", reason, ok=False)
             return refusal(status, reason)
         if done.changed:
             board.note(request, self.name, name, done.command, done.message)

@@ -89,10 +89,10 @@ class Board:
         idle: float | None = extra.get("claim_idle")
         return idle if extra.get("topic") == topic else None
 
-    def note(self, request: Request, action: str, target: str, command: str, message: str, ok: bool = True) -> None:
+    def note(self, request: Request, action: str, target: str, command: str, outcome: str, ok: bool = True) -> None:
         """Tell all who watch what was done, by whom, and look at what came of it. Extensions note their actions here, too."""
         client = request.client.host if request.client else "somebody"
-        self.journal.add(getattr(request.state, "who", client), action, target, command, message, ok)
+        self.journal.add(getattr(request.state, "who", client), action, target, command, outcome, ok)
         self.sampler.hurry()
 
     @asynccontextmanager

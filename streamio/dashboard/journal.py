@@ -17,7 +17,7 @@ class Journal:
         self.actions: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.count = 0
 
-    def add(self, who: str, action: str, target: str, command: str, message: str, ok: bool) -> None:
+    def add(self, who: str, action: str, target: str, command: str, outcome: str, ok: bool) -> None:
         """Note an action."""
         self.count += 1
         self.actions.append(
@@ -28,7 +28,7 @@ class Journal:
                 "action": action,
                 "target": target,
                 "command": shortened(command),
-                "message": message,
+                "outcome": outcome,
                 "ok": ok,
             }
         )
