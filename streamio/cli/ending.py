@@ -70,7 +70,7 @@ def tell(error: BaseException, traceback: bool) -> None:
         click.echo(f"streamio: {masked(error.format_message())}", err=True)
     elif not isinstance(error, click.Abort):
         click.echo(f"streamio: {sentence(error)}", err=True)
-    if traceback and not isinstance(error, (click.Abort, click.UsageError)):
+    if traceback and not isinstance(error, (click.Abort, click.ClickException)):
         click.echo(masked(trace(error)), err=True, nl=False)
 
 

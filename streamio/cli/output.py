@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = Mapping[str, Any]
+GAP = 2  # between two columns
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))} | {9: "\\t", 10: "\\n", 13: "\\r"}
 
 
@@ -45,12 +46,16 @@ def unstyled(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """How a value of each row is shown in a table: under which `head`, by which function, `right` aligned or not, in which of rich's styles."""
+    """How a value of each row is shown in a table: under which `head`, by which function, `right` aligned or not, in which of rich's styles.
+
+    spare   0: always; else it is left out where the terminal is too narrow, the highest number first
+    """
 
     head: str
     show: Callable[[Any], str] = plain
     right: bool = False
     style: Callable[[Any], str] = unstyled
+    spare: int = 0
 
 
 Columns = Mapping[str, Column]
@@ -85,7 +90,8 @@ def table(rows: Sequence[Row], columns: Columns | None = None) -> None:
     """Print a table: drawn by rich on a terminal, in plain columns elsewhere."""
     shown = columns or {name: Column(name) for name in (rows[0] if rows else ())}
     if sys.stdout.isatty():
-        console().print(drawn(rows, shown))
+        screen = console()
+        screen.print(drawn(rows, shown, screen.width))
         return
     cells = [[each.head for each in shown.values()], *([each.show(row.get(name)) for name, each in shown.items()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells)]
@@ -93,13 +99,23 @@ def table(rows: Sequence[Row], columns: Columns | None = None) -> None:
         line("  ".join(text.rjust(width) if each.right else text.ljust(width) for text, width, each in zip(row, widths, shown.values())).rstrip())
 
 
-def drawn(rows: Sequence[Row], columns: Columns) -> Table:
-    """The table as rich draws it."""
+def fitting(rows: Sequence[Row], columns: Columns, width: int) -> Columns:
+    """The columns that fit into the width, and those that stay anyway."""
+    left = dict(columns)
+    widths = {name: max(len(each.head), *(len(each.show(row.get(name))) for row in rows), 0) + GAP for name, each in left.items()}
+    while sum(widths[name] for name in left) - GAP > width and (name := max(left, key=lambda name: left[name].spare)) and left[name].spare:
+        del left[name]
+    return left
+
+
+def drawn(rows: Sequence[Row], columns: Columns, width: int) -> Table:
+    """The table as rich draws it, for a terminal so wide."""
     need_rich()
     from rich.table import Table
     from rich.text import Text
 
-    found = Table(box=None, pad_edge=False, header_style="bold")
+    columns = fitting(rows, columns, width)
+    found = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for each in columns.values():
         found.add_column(each.head, justify="right" if each.right else "left", overflow="fold")
     for row in rows:

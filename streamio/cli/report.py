@@ -96,7 +96,7 @@ def live(session: Session, samples: Iterator[Sample], checks: Checks) -> None:
         with Live(console=console(), auto_refresh=False) as screen:
             for sample in samples:
                 found = rows(sample, trends)
-                screen.update(drawn(found, COLUMNS), refresh=True)
+                screen.update(drawn(found, COLUMNS, screen.console.width), refresh=True)
                 checks.run(found)
         return
     for sample in samples:

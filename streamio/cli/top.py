@@ -53,8 +53,8 @@ class Screen:
         self.fault, self.looked = "", time.monotonic()
         self.found = sorted(rows(self.sample, self.trends), key=lambda row: (WORST.get(row["state"], 2), -(row["lag"] or 0) - (row["pending"] or 0)))
 
-    def shown(self, height: int) -> Group:
-        """The screen: a headline, the groups that fit, the worst first, and what is the matter with them."""
+    def shown(self, width: int, height: int) -> Group:
+        """The screen, so large: a headline, the groups that fit, the worst first, and what is the matter with them."""
         from rich.console import Group
         from rich.text import Text
 
@@ -62,7 +62,7 @@ class Screen:
         room = max(1, height - len(told) - 5)
         hidden = len(self.found) - room
         more = [Text(f"{hidden} more groups: give topics, or a larger window", "dim")] if hidden > 0 else []
-        parts: list[RenderableType] = [self.headline(), Text(), drawn(self.found[:room], COLUMNS), *more]
+        parts: list[RenderableType] = [self.headline(), Text(), drawn(self.found[:room], COLUMNS, width), *more]
         return Group(*parts, Text(), *(Text(each, "yellow", no_wrap=True, overflow="ellipsis") for each in told))
 
     def headline(self) -> RenderableType:
@@ -96,7 +96,7 @@ def top(session: Session, topics: Sequence[str], interval: float) -> None:
     window = console()
     with keys() as pressed, Live(console=window, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(screen.shown(window.size.height), refresh=True)
+            live.update(screen.shown(*window.size), refresh=True)
             if pressed(max(interval, SHORTEST)) in ("q", "Q"):
                 return
             screen.look()
