@@ -104,7 +104,7 @@ def batches_of(
     if count != 1 or entry_id != NEW_ID:
         raise click.UsageError("--count and --id go with NAME=VALUE, not with --jsonl or --lines")
     read: Read = json_reader(front, keep_ids) if jsonl else text_reader(front, os.fsencode(lines or ""))
-    return rows_of(chunks(click.get_binary_stream("stdin")), read)
+    return rows_of(chunks(sys.stdin.buffer), read)
 
 
 class Front:
@@ -116,6 +116,8 @@ class Front:
 
     def lacking(self, fields: Pairs) -> Pairs:
         """The fields with what they lack of it, where the library puts it."""
+        if self.type is None and not self.headers:
+            return fields
         has_type = self.type is None or any(name == TYPE for name, _ in fields)
         typed, there = fields if has_type else with_type(fields, self.type), headers_of(fields)
         return placed(typed, {name: value for name, value in self.headers.items() if name not in there})

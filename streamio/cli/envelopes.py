@@ -102,7 +102,7 @@ def loaded(line: str | bytes) -> Any:
     """The line's JSON: objects as their members, numbers as they are written."""
     try:
         found = line.decode("utf-8-sig") if isinstance(line, bytes) else line
-        return json.loads(found, object_pairs_hook=Members, parse_int=str, parse_float=str, parse_constant=no_constant)
+        return DECODER.decode(found)
     except UnicodeDecodeError as error:
         raise ValueError(f"the line is not UTF-8: {error.reason} at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -114,6 +114,9 @@ def loaded(line: str | bytes) -> Any:
 def no_constant(word: str) -> NoReturn:
     """Refuse NaN and Infinity, which are not JSON."""
     raise ValueError(f"the line is not JSON: {word} is no JSON value")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=Members, parse_int=str, parse_float=str, parse_constant=no_constant)
 
 
 def members(value: Any, what: str) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def read_fields(value: Any) -> list[tuple[bytes, bytes]]:
     if value is None:
         return []
     if isinstance(value, Members):
-        return [(exact(name, "a field's name"), exact(each, f"field {name!r}")) for name, each in value]
+        return [(exact(name, "a field's name"), exact(each, "field", name)) for name, each in value]
     if not isinstance(value, list):
         raise ValueError('"fields" must be an object, or a list of [name, value] pairs')
     return [read_pair(each) for each in value]
@@ -142,11 +145,14 @@ def read_pair(value: Any) -> tuple[bytes, bytes]:
     if isinstance(value, Members) or not isinstance(value, list) or len(value) != 2:
         raise ValueError('each of "fields" must be a pair [name, value]')
     name = exact(value[0], "a field's name")
-    return name, exact(value[1], f"field {text(name)!r}")
+    return name, exact(value[1], "field", text(name))
 
 
-def exact(value: Any, what: str) -> bytes:
-    """The bytes of text, of a number or a truth value as it is written, or of `{"$b64": …}`."""
+def exact(value: Any, what: str, name: object = None) -> bytes:
+    """The bytes of text, of a number or a truth value as it is written, or of `{"$b64": …}`. Errors say `what` it is, of which `name`."""
+    if type(value) is str and value.isascii():
+        return value.encode()
+    what = what if name is None else f"{what} {name!r}"
     if isinstance(value, bool):
         return b"true" if value else b"false"
     if isinstance(value, str):
@@ -176,8 +182,10 @@ def with_type(fields: list[tuple[bytes, bytes]], value: Any) -> list[tuple[bytes
 
 def with_headers(fields: list[tuple[bytes, bytes]], value: Any) -> list[tuple[bytes, bytes]]:
     """The fields, and headers that they lack behind the type (`reply_to` before it), as the library writes them."""
+    if value is None or (isinstance(value, Members) and not value):
+        return fields
     there = headers_of(fields)
-    given = {} if value is None else {name: text(exact(each, f"header {name!r}")) for name, each in members(value, '"headers"').items()}
+    given = {name: text(exact(each, "header", name)) for name, each in members(value, '"headers"').items()}
     for name in given.keys() & there.keys():
         if given[name] != there[name]:
             raise ValueError(f'header {name!r} is {given[name]!r}, but its field is {there[name]!r}: change both, or leave it out of "headers"')

@@ -1,0 +1,102 @@
+"""`streamio run module:name`: a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import click
+
+from ..errors import Abandoned
+from . import INTERRUPTED
+from .ending import Failure, tell
+from .loading import NotLoaded, Wish, load
+from .positions import DURATION
+from .running import Crew, run_here
+from .services import log, log_as, serve
+from .session import Session
+from .supervise import LOAD_FAILED, Supervisor, watch_supervisor
+
+PORT = click.IntRange(1, 65535)
+
+
+@click.command()
+@click.argument("target", metavar="MODULE:NAME")
+@click.option(
+    "-w", "--workers", "count", type=click.IntRange(1), default=1, show_default=True, help="So many processes, started again when they die."
+)
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Handlers at once in each process. Default: as the code says.")
+@click.option("--burst", is_flag=True, help="Work off what is there, retries too, and end.")
+@click.option("--reload", "reload_", is_flag=True, help="Start again when a Python file in this folder changes.")
+@click.option(
+    "--shutdown-timeout", "grace", type=DURATION, metavar="TIME", help="How long handlers may finish after a signal. Default: as the code says (30s)."
+)
+@click.option(
+    "--health-port",
+    type=PORT,
+    help="Serve /healthz there: whether the worker lives, and when it last got on. With -w each process has the next port.",
+)
+@click.option("--metrics-port", type=PORT, help="Serve metrics for Prometheus there. With -w each process has the next port.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How it logs, on stderr.")
+@click.option("--place", type=int, hidden=True)
+@click.pass_obj
+def run(
+    session: Session, /, target: str, count: int, concurrency: int | None, burst: bool, reload_: bool, grace: float | None, health_port: int | None,
+    metrics_port: int | None, log_format: str, place: int | None,
+) -> None:  # fmt: skip
+    """Run a member of your own until SIGTERM or Ctrl-C: NAME in MODULE is a member, a group (as many members as its `min`), a pipe, a list of them,
+    or a function that gives one; blocking or asyncio.
+
+    The first signal lets handlers finish, the second one ends at once: what was in hand is pending until its lease ends. -u is $REDIS_URL
+    for the code.
+    """
+    if session.given_url is not None:
+        os.environ["REDIS_URL"] = session.url
+    log_as(log_format, session)
+    if place is None and (count > 1 or reload_):
+        words = words_of(
+            session, target=target, burst=burst, concurrency=concurrency, health=health_port, metrics=metrics_port, log_format=log_format, grace=grace
+        )
+        raise click.exceptions.Exit(supervised(Supervisor(count, words, reload_, grace)))
+    wish = Wish(concurrency, grace, place or 1)
+    ports = [None if port is None else port + wish.place - 1 for port in (health_port, metrics_port)]
+    try:
+        number = run_here(load(target), target, wish, burst, lambda crew: ready(crew, place, *ports))
+    except NotLoaded as error:
+        if place is None:
+            raise
+        tell(error, session.verbose)
+        raise click.exceptions.Exit(LOAD_FAILED) from error
+    except Abandoned as error:
+        raise Failure(str(error)) from error
+    if number == signal.SIGINT:
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+def words_of(session: Session, target: str, burst: bool, **options: Any) -> list[str]:
+    """The command line of a worker process."""
+    names = {
+        "concurrency": "--concurrency",
+        "health": "--health-port",
+        "metrics": "--metrics-port",
+        "log_format": "--log-format",
+        "grace": "--shutdown-timeout",
+    }
+    flags = [word for word, given in (("--burst", burst), ("-q", session.quiet), ("-v", session.verbose)) if given]
+    return ["run", target, *flags, *(word for name, value in options.items() if value is not None for word in (names[name], str(value)))]
+
+
+def supervised(supervisor: Supervisor) -> int:
+    """The exit code of a run with worker processes."""
+    code = supervisor.run()
+    return INTERRUPTED if supervisor.signal == signal.SIGINT and not code else code
+
+
+def ready(crew: Crew, place: int | None, health: int | None, metrics: int | None) -> None:
+    """All is loaded: tell the supervisor, serve what is to be served, and say who runs."""
+    serve(crew, health, metrics)
+    if place is not None:
+        watch_supervisor()
+    for member in crew.members:
+        log.info("member %s reads %s", member.id, ", ".join(f"group {each.name} of topic {each.topic.name}" for each in member.groups))
