@@ -1,0 +1,8 @@
+"""A demo that shows what consumer groups do when something goes wrong: a shop's orders, workers that crash, and nothing is lost."""
+
+from __future__ import annotations
+
+from .engine import Act, Demo
+from .errors import Refused
+
+__all__ = ["Act", "Demo", "Refused"]
