@@ -9,10 +9,14 @@ const ROWS = 60; // of a table
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const two = (value) => String(value).padStart(2, "0");
-const minute = (at) => ((time) => `${two(time.getHours())}:${two(time.getMinutes())}`)(new Date(at * 1000));
+const minute = (at) => ((time) => `${two(time.getHours())}:${two(time.getMinutes())}${at % 60 ? `:${two(time.getSeconds())}` : ""}`)(new Date(at * 1000));
+/** Two minutes at least, so that the first values do not fill all of it. */
+const span = (_, least, most) => [Math.min(least ?? 0, (most ?? 0) - 120), most ?? 1];
 
-function axis(scale, values, side, grid) {
-  return { scale, side, size: 52, gap: 4, stroke: colour("--muted"), font: "11px system-ui, sans-serif", space: 28, grid: { show: grid, stroke: colour("--line"), width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((each) => (each == null ? "" : values(each))) };
+const STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 86400, 604800, 2592000];
+
+function axis(scale, values, side, grid, steps = null) {
+  return { ...(steps ? { incrs: steps } : {}), scale, side, size: 52, gap: 4, stroke: colour("--muted"), font: "11px system-ui, sans-serif", space: 28, grid: { show: grid, stroke: colour("--line"), width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((each) => (each == null ? "" : values(each))) };
 }
 
 function lines(plot) {
@@ -22,7 +26,7 @@ function lines(plot) {
 
 function scales(plot) {
   const range = (_, least, most) => (plot.log ? [Math.max(1e-3, 10 ** Math.floor(Math.log10(least || 1e-3))), 10 ** Math.ceil(Math.log10(Math.max(most || 1, 1e-2) * 1.01))] : [0, Math.max(plot.least ?? 1, (most || 0) * 1.1)]);
-  const found = { x: plot.bars ? { time: false, range: (_, least, most) => [(least ?? 1) - 0.6, (most ?? 1) + 0.6] } : { time: true }, y: { distr: plot.log ? 3 : 1, range } };
+  const found = { x: plot.bars ? { time: false, range: (_, least, most) => [(least ?? 1) - 0.6, (most ?? 1) + 0.6] } : { time: true, range: span }, y: { distr: plot.log ? 3 : 1, range } };
   return plot.series.some((each) => each.scale === "y2") ? { ...found, y2: { range: (_, __, most) => [0, Math.max(1, (most || 0) * 1.1)] } } : found;
 }
 
@@ -40,11 +44,11 @@ export function chart(figure, plot) {
   };
   const build = () => {
     made?.destroy();
-    const axes = [{ ...axis("x", plot.bars ? (each) => (Number.isInteger(each) ? String(each) : "") : minute, 2, false), size: 24, space: 60 }, axis("y", plot.series[0].format, 3, true)];
-    if (plot.series.some((each) => each.scale === "y2")) axes.push(axis("y2", plot.series.at(-1).format, 1, false));
+    const axes = [{ ...axis("x", plot.bars ? (each) => (Number.isInteger(each) ? String(each) : "") : minute, 2, false), size: 24, space: 60 }, axis("y", plot.series[0].tick ?? plot.series[0].format, 3, true, plot.time && STEPS)];
+    if (plot.series.some((each) => each.scale === "y2")) axes.push(axis("y2", plot.series.at(-1).format, 1, false, STEPS));
     const hooks = { setCursor: [(u) => !plot.bars && say(u.cursor.idx ?? data[0].length - 1)] };
     const cursor = { y: false, drag: { x: false, y: false }, points: { show: false }, ...(plot.bars ? {} : { sync: { key: "streamio", setSeries: false } }) };
-    made = new uPlot({ width: Math.max(200, place.clientWidth), height: HEIGHT, legend: { show: false }, padding: [8, 6, 0, 0], cursor, hooks, scales: scales(plot), axes, series: [{}, ...lines(plot)] }, data, place);
+    made = new uPlot({ width: Math.max(200, place.clientWidth), height: HEIGHT, legend: { show: false }, padding: [8, 16, 0, 0], cursor, hooks, scales: scales(plot), axes, series: [{}, ...lines(plot)] }, data, place);
   };
   const rows = () => {
     if (!table.closest("details").open) return;

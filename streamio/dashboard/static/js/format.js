@@ -4,7 +4,7 @@
 export const number = (value) => (value == null ? "–" : value.toLocaleString("en"));
 
 /** 12.5/s */
-export const rate = (value) => (value == null ? "–" : value < 100 ? `${value.toFixed(1)}/s` : `${Math.round(value).toLocaleString("en")}/s`);
+export const rate = (value) => (value == null ? "–" : !value ? "0/s" : value < 100 ? `${value.toFixed(1)}/s` : `${Math.round(value).toLocaleString("en")}/s`);
 
 /** Seconds as "250 ms", "3.2 s", "4 min 12 s", "3 h 5 min", "2 d 4 h". */
 export function duration(value) {

@@ -29,7 +29,6 @@ function sentences(cell, each) {
     key: (line) => line.name,
     make: () => el("li", {}, el("b"), " ", el("span")),
     update: (node, line) => {
-      if (node.children.length < 2) node.replaceChildren(el("b"), " ", el("span"));
       setText(node.children[0], line.name);
       setText(node.children[1], line.diagnosis);
     },
@@ -37,7 +36,8 @@ function sentences(cell, each) {
 }
 
 function cards({ sample }) {
-  const shown = sample.topics.filter((each) => matches(each.name, each.state, says(each)));
+  const found = sample.topics.filter((each) => matches(each.name, each.state, says(each)));
+  const shown = found.sort((a, b) => order[a.state] - order[b.state]); // within a state by name, as they come
   const items = limited("cards", shown, shown.length, limits, redraw);
   patch(byId("cards"), items, { key: (each) => each.name, make: () => copyOf("row-card"), update: card });
   const left = sample.left_out ? `, ${number(sample.left_out)} more are not looked at` : "";

@@ -10,15 +10,15 @@ import { append, load, series } from "./series.js";
 import { selected } from "./view.js";
 
 const short = (value) => (value == null ? "–" : value >= 1e6 ? `${+(value / 1e6).toFixed(1)}M` : value >= 1e4 ? `${+(value / 1e3).toFixed(1)}k` : number(+value.toFixed(2)));
-const time = (value) => (value == null ? "–" : value < 60 ? duration(value) : value < 3600 ? `${+(value / 60).toFixed(1)} min` : `${+(value / 3600).toFixed(1)} h`);
+const time = (value) => (value == null ? "–" : value < 1 ? duration(value) : value < 60 ? `${+value.toFixed(1)} s` : value < 3600 ? `${+(value / 60).toFixed(1)} min` : `${+(value / 3600).toFixed(1)} h`);
 
 const plots = {
-  rates: { series: [{ label: "in", format: rate }, { label: "out", format: rate }] },
+  rates: { series: [{ label: "in", format: rate, tick: short }, { label: "out", format: rate }] },
   lag: { least: 10, series: [{ label: "lag", format: short }] },
-  lag_seconds: { series: [{ label: "behind by", format: time }] },
-  pending: { least: 10, series: [{ label: "pending", format: short }, { label: "oldest idle", format: time, scale: "y2" }] },
+  lag_seconds: { time: true, series: [{ label: "behind by", format: time }] },
+  pending: { least: 10, series: [{ label: "pending", format: short }, { label: "idle", format: time, scale: "y2" }] },
   deliveries: { bars: true, log: true, series: [{ label: "entries", format: short }] },
-  latency: { log: true, series: [{ label: "mean", format: time, gaps: true }, { label: "p50 now", format: time, gaps: true }, { label: "p95 now", format: time, gaps: true }] },
+  latency: { log: true, series: [{ label: "mean", format: time, gaps: true }, { label: "p50", format: time, gaps: true }, { label: "p95", format: time, gaps: true }] },
 };
 const columns = { rates: ["rate_in", "rate_out"], lag: ["lag"], lag_seconds: ["lag_seconds"], pending: ["pending", "oldest_idle"], latency: ["latency", "p50", "p95"] };
 const charts = {};
