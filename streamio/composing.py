@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import RLock
 from typing import Any
 from weakref import WeakSet, proxy
@@ -12,7 +12,7 @@ from weakref import WeakSet, proxy
 from .colour import C, operation
 from .drivers.several import SeveralTasks, SeveralWorkers
 from .effects import Do, Exchange
-from .emitter import Handlers
+from .emitter import Handlers, Listener
 from .group import ConsumerGroupTopic
 from .member import ConsumerGroupMember
 from .parts import Share
@@ -193,12 +193,22 @@ class Composed(ConsumerGroupMember[C]):
         if not choir.parts:
             yield Do(lambda: share._driver.drop(choir.line))
 
+    def scopes(self) -> tuple[Listener, ...]:
+        """What stands around a loop's body or a pipe's steps: what each group has, around its own messages."""
+        return (*(only_of(group, scope) for group in self.groups for scope in group.scopes()), *self.arounds.values())
+
     def _relatives(self) -> list[Any]:
         return [self, *self.groups] if hasattr(self, "_shares") else super()._relatives()
 
     def any_listener(self) -> bool:
         """Whether anything listens, here or on a group."""
         return super().any_listener() or any(group.any_listener() for group in self.groups)
+
+
+def only_of(group: ConsumerGroupTopic[Any], scope: Listener) -> Listener:
+    """The scope, for messages of this group; around others stands nothing."""
+    name, topic = group.name, group.topic.name
+    return lambda message: scope(message) if message.group == name and message.topic == topic else nullcontext()
 
 
 def ranked(topic: Any) -> list[tuple[Any, Any]]:

@@ -6,6 +6,7 @@
 4. What listeners return is kept by whoever calls them: `listeners_of` gives the functions, in order.
 5. A type has either listeners, which are called with one entry, or one batch handler, which is called with many. Where their patterns overlap, the
    listeners win; of several batch handlers the first does, the group's before the member's.
+6. What stands around handlers (`arounds`) is entered before them and left after them, the group's first. (`drivers.scopes`)
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ class Handlers(EventEmitter):
         self.above = above
         self.table: dict[str, Listener] = {}
         self.batches: dict[str, Batched] = {}
+        self.arounds: dict[Listener, Listener] = {}  # what was added, and what gives its context manager
+        self.batch_arounds: dict[Listener, Listener] = {}
+        self.scoped: tuple[Listener, ...] | None = None  # what stands around listeners, here and above, as it was looked up
         self.gatherers: dict[str, Batched | None] = {}  # by type, as they were looked up
         self.found: dict[str, tuple[Listener, ...]] = {}  # likewise
         self.family: WeakSet[Handlers] = WeakSet() if above is None else above.family
@@ -145,6 +149,25 @@ class Handlers(EventEmitter):
         """Whether anything listens, here or above."""
         return bool(self._events or self.batches) or (self.above is not None and self.above.any_listener())
 
+    def remove_around(self, f: Listener) -> None:
+        """Remove what `around` or `around_batch` added; a KeyError where it stands around nothing here."""
+        if f not in self.arounds and f not in self.batch_arounds:
+            raise KeyError(f"{f!r} does not stand around handlers here")
+        self.arounds.pop(f, None)
+        self.batch_arounds.pop(f, None)
+        self._forget()
+
+    def scopes(self) -> tuple[Listener, ...]:
+        """What gives the context managers that stand around listeners, the outermost first."""
+        found = self.scoped
+        if found is None:
+            found = self.scoped = (*(self.above.scopes() if self.above is not None else ()), *self.arounds.values())
+        return found
+
+    def batch_scopes(self) -> tuple[Listener, ...]:
+        """The same around batch handlers."""
+        return (*(self.above.batch_scopes() if self.above is not None else ()), *self.batch_arounds.values())
+
     def most_gathered(self) -> int:
         """The size of the greatest batch, here or above; 0 where there is no batch handler."""
         above = self.above.most_gathered() if self.above is not None else 0
@@ -179,11 +202,11 @@ class Handlers(EventEmitter):
             return None
         if len(known) >= MOST_TYPES:
             known.clear()
-        found = known[type] = listeners[0] if len(listeners) == 1 else self.join(listeners)
+        found = known[type] = listeners[0] if len(listeners) == 1 and not self.scopes() else self.join(listeners)
         return found
 
     def join(self, listeners: tuple[Listener, ...]) -> Listener:
-        """One function for several listeners; how they are called depends on the colour."""
+        """One function for several listeners, within what stands around them; how they are called depends on the colour."""
         raise NotImplementedError
 
     def listeners_for(self, type: str, entry: str) -> tuple[Listener, ...]:
@@ -229,7 +252,10 @@ class Handlers(EventEmitter):
     def _forget(self) -> None:
         """Listeners changed: what was looked up before holds no more, here and below."""
         for emitter in self.family:
-            emitter.table, emitter.found, emitter.gatherers = {}, {}, {}
+            emitter._look_again()
+
+    def _look_again(self) -> None:
+        self.table, self.found, self.gatherers, self.scoped = {}, {}, {}, None
 
 
 def matches(event: str, type: str) -> bool:

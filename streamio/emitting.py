@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 from .colour import Asyncio, Blocking, C, Coloured, D, R
 from .drivers.results import called, finished, refuse_awaitable
+from .drivers.scopes import scope_of, surrounded, surrounded_asyncio
 from .emitter import Batched, Handlers, Listener
 from .ids import Duration, seconds
 from .message import Message
@@ -27,6 +29,9 @@ G = TypeVar("G", bound=Plain)
 # What a batch handler says is done: None or True all, False nothing, else these ids or messages.
 Done = None | bool | Iterable[str | Message[Any]]
 S = TypeVar("S", bound=Done)
+# What stands around handlers: it gives a context manager, or has one `yield`.
+Scoped = TypeVar("Scoped", bound=AbstractContextManager[Any] | Iterator[Any])
+AnyScoped = TypeVar("AnyScoped", bound=AbstractContextManager[Any] | Iterator[Any] | AbstractAsyncContextManager[Any] | AsyncIterator[Any])
 T = TypeVar("T", bound=Done | Awaitable[Done])
 
 
@@ -137,6 +142,33 @@ class Emitting(Handlers, Coloured[C], Generic[C, D]):
         """As `on(event, f)`."""
         return super().add_listener(event, f)
 
+    @overload
+    def around(self: Emitting[Blocking, D], f: Callable[[Message[D]], Scoped]) -> Callable[[Message[D]], Scoped]: ...
+    @overload
+    def around(self: Emitting[Asyncio, D], f: Callable[[Message[D]], AnyScoped]) -> Callable[[Message[D]], AnyScoped]: ...
+    def around(self, f: Any) -> Any:
+        """Let `f` stand around each delivery: a function of the message that gives a context manager, or a generator function with one `yield`.
+        As a call, or as a decorator.
+
+        It is entered before the message's listeners (all of them in one) and left after the last: for logging, timing, sessions of a database. What
+        a listener raises passes through it; what it raises itself, at either end, is a failure of the delivery, and what it swallows is success.
+        The group's stand outside of the member's, the first added outside of the next. It stands around a pipe's steps and around the body of a loop,
+        too, where an error of the body is not seen: a loop that is left shows as `GeneratorExit`. What `read()` gives, and batch handlers
+        (`around_batch`), have none. In asyncio it may be an async context manager or generator; not around loops. `remove_around(f)` takes it away.
+        """
+        self.arounds[f] = scope_of(f, self._is_asyncio)
+        self._forget()
+        return f
+
+    @overload
+    def around_batch(self: Emitting[Blocking, D], f: Callable[[list[Message[D]]], Scoped]) -> Callable[[list[Message[D]]], Scoped]: ...
+    @overload
+    def around_batch(self: Emitting[Asyncio, D], f: Callable[[list[Message[D]]], AnyScoped]) -> Callable[[list[Message[D]]], AnyScoped]: ...
+    def around_batch(self, f: Any) -> Any:
+        """As `around`, for batch handlers: `f` is called with the list of messages that they are called with."""
+        self.batch_arounds[f] = scope_of(f, self._is_asyncio)
+        return f
+
     def _threaded(self, function: Listener) -> Listener:
         if not self._is_asyncio:
             raise TypeError("thread=True is for asyncio objects; on a blocking member use concurrency=n")
@@ -159,7 +191,12 @@ class Emitting(Handlers, Coloured[C], Generic[C, D]):
                     given = given if result is None else result
             return given
 
-        return all_asyncio if self._is_asyncio else all_blocking
+        joined: Listener = all_asyncio if self._is_asyncio else all_blocking
+        if len(listeners) == 1:
+            joined = listeners[0]
+        for scope in reversed(self.scopes()):
+            joined = (surrounded_asyncio if self._is_asyncio else surrounded)(joined, scope)
+        return joined
 
     def _check(self, event: str, function: Listener) -> None:
         super()._check(event, function)

@@ -12,6 +12,7 @@ from .message import Message
 from .protocol.publishing import BATCH
 
 Item = tuple[str, Any] | Mapping[str, Any] | Message
+Stamp = Callable[[Mapping[str, Any] | None], Mapping[str, Any] | None]  # what adds the headers of whoever watches
 OWN_HEADERS = ("for-group", "reply_to", "correlation_id")  # they are about one entry, and not for its copies
 
 
@@ -29,19 +30,20 @@ def entry(codec: AnyCodec, type: str, data: Any, fields: dict[str, Any], headers
     return wire(codec, type, data, headers)
 
 
-def entry_of(codec: AnyCodec, item: Any, what: str = "an item of publish_many") -> Words:
+def entry_of(codec: AnyCodec, item: Any, what: str = "an item of publish_many", stamp: Stamp | None = None) -> Words:
     """The words of an item of `publish_many`; errors say what it is."""
+    headers = None if stamp is None else stamp(copied(codec, item) if isinstance(item, Message) else None)
     if isinstance(item, Mapping):
         if "type" not in item:
             raise ValueError(f"{what} has no 'type': {item!r}")
-        return entry(codec, item["type"], {name: value for name, value in item.items() if name != "type"}, {}, None)
+        return entry(codec, item["type"], {name: value for name, value in item.items() if name != "type"}, {}, headers)
     if isinstance(item, tuple) and len(item) == 2:
-        return entry(codec, item[0], item[1], {}, None)
+        return entry(codec, item[0], item[1], {}, headers)
     if isinstance(item, Message):
-        return entry(codec, item.type, item.data, {}, copied(codec, item))
+        return entry(codec, item.type, item.data, {}, copied(codec, item) if headers is None else headers)
     type = type_of(codec, item)
     if type is not None:
-        return entry(codec, type, item, {}, None)
+        return entry(codec, type, item, {}, headers)
     raise TypeError(f"{what} must be (type, data), a mapping with 'type' or a message, not {item!r}")
 
 
@@ -58,14 +60,14 @@ def type_of(codec: AnyCodec, value: Any) -> str | None:
     return found
 
 
-def entry_with(codec: AnyCodec, value: Any, type: str) -> Words:
+def entry_with(codec: AnyCodec, value: Any, type: str, stamp: Stamp | None = None) -> Words:
     """The words of an item that may say its type, as those of `publish_many` do; else it is data, and has this type."""
-    if value.__class__ is dict and "type" not in value:  # (the usual ones, at a glance)
+    if value.__class__ is dict and "type" not in value and stamp is None:  # (the usual ones, at a glance)
         return wire(codec, type_of(codec, value) or type if codec.__class__ is not FlatCodec else type, value, None)
     if isinstance(value, Message) or (isinstance(value, Mapping) and "type" in value) or is_typed(value):
-        return entry_of(codec, value)
+        return entry_of(codec, value, stamp=stamp)
     type = type_of(codec, value) or type
-    return entry(codec, type, value, {}, None)
+    return entry(codec, type, value, {}, None if stamp is None else stamp(None))
 
 
 def is_typed(value: Any) -> bool:

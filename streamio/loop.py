@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
-import random
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic
 
 from .colour import D
+from .drivers.scopes import entered
 from .message import Message
 from .protocol.holding import guarded
 from .protocol.limiting import Limit, ended, left, limited
@@ -27,6 +28,7 @@ class Loop:
     """What both colours share. `sink`: where what comes out of a pipe that begins with this goes."""
 
     sink: Sink | None = None
+    scope: ExitStack | None = None  # what stands around the body
 
     def __init__(self, member: ConsumerGroupMember[Any]) -> None:
         self.member: Any = member
@@ -34,8 +36,8 @@ class Loop:
         self.message: Any = None
         self.begun = False  # this loop has the member to itself
         self.fresh, self.note = self.hand.fresh, self.hand.acks.append
-        settings = self.hand.settings
-        self.lease, self.plain = settings.lease, settings.ack == "auto" and settings.handler_timeout is None
+        settings, self.scopes = self.hand.settings, member.scopes()
+        self.lease, self.plain = settings.lease, settings.ack == "auto" and settings.handler_timeout is None and not self.scopes
         self.clock = self.driver.clock.monotonic
         self.sure = settings.codec.cannot_fail  # every payload decodes
         self.limit: Limit | None = None  # the time that the body has
@@ -46,7 +48,7 @@ class Loop:
         if message is not None:
             self.message = hand.current = None
             self.settle(message)
-        elif self.limit is not None:
+        elif not self.plain:
             self.is_over()
         if not self.fresh or hand.taken or hand.halted or self.clock() - hand.renewed_at > self.lease:
             return None
@@ -59,8 +61,7 @@ class Loop:
     def settle(self, message: Any) -> None:
         """The message's body is through. (`succeeded`, with the usual case first.)"""
         if not self.plain:
-            if not self.is_over():
-                succeeded(self.hand, message)
+            self.settle_slowly(message)
             return
         self.hand.handled += 1
         try:
@@ -71,27 +72,57 @@ class Loop:
         if self.hand.asleep:
             self.hand.bell.ring()
 
+    def settle_slowly(self, message: Any) -> None:
+        """As `settle`, where more than the next message ends the body. What stands around it raised: another try."""
+        try:
+            over = self.is_over()
+        except BaseException:
+            released(self.hand, message)
+            raise
+        if not over:
+            succeeded(self.hand, message)
+
     def start(self, message: Any) -> Any:
         """Hand the message out."""
-        if not self.plain:
-            self.limit = limited(self.hand, (message,), self.clock())
-            if self.hand.settings.ack == "manual":
-                return guarded(message)
-        self.message = self.hand.current = message
+        if self.plain:
+            self.message = self.hand.current = message
+            return message
+        self.limit = limited(self.hand, (message,), self.clock())
+        if self.hand.settings.ack == "manual":
+            guarded(message)
+        else:
+            self.message = self.hand.current = message
+        if self.scopes:
+            self.scope = entered(self.scopes, message)
         return message
+
+    def close_scope(self, error: BaseException | None = None) -> None:
+        """Leave what stands around the body, which came to this."""
+        scope, self.scope = self.scope, None
+        if scope is not None:
+            scope.__exit__(None if error is None else type(error), error, None)
 
     def is_over(self) -> bool:
         """The body is through; whether it ran out of its time, so that what it did means nothing."""
+        self.close_scope()
         limit, self.limit = self.limit, None
         if limit is None:
             return False
-        events = ended(self.hand, limit, self.clock(), random.random())
+        events = ended(self.hand, limit, self.clock(), self.driver.chance())
         for event in events or ():
             self.member.lifecycle.tell(event)
         return events is not None
 
     def leave(self) -> None:
         """Note that the loop is over, and what becomes of its message (2.)."""
+        try:
+            if self.scope is not None:
+                self.close_scope(GeneratorExit())
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """The rest of `leave`."""
         hand, message = self.hand, self.message
         if self.limit is not None:
             left(hand, self.limit)

@@ -33,6 +33,7 @@ from .protocol.prefetch import MOST, Prefetch
 from .protocol.settings import Settings
 from .protocol.settling import delivering
 from .sinks import Sink, sink_of
+from .watching import Watches
 
 ACK = ("auto", "manual", "none")
 
@@ -45,7 +46,9 @@ class Membership(Emitting[C, D]):
         self.group = group
         self.id = checked_consumer(default_id() if id is None else id, "member id")
         self._options = options
+        self._watches: Watches = ()
         self._hand = Hand(settings_of(group, self.id, options), prefetch_of(options), *classes_for(group.topic.codec))
+        self._hand.watches = group._watches
         self.lifecycle = Lifecycle(start_task if group._is_asyncio else None)
         self._driver = group._driver.beside(self.lifecycle)
         self._hand.wake = self._driver.wake

@@ -41,6 +41,8 @@ ENDED = ("closed", "forked")  # states of a member that settles nothing any more
 class Origin:
     """Where messages without a group come from: a replay or a tail."""
 
+    watches = ()
+
     def __init__(self, topic: str, codec: Any) -> None:
         self.topic, self.codec, self.is_flat = topic, codec, type(codec) is FlatCodec
 

@@ -24,13 +24,14 @@ class Share(Membership[C]):
     def __init__(self, whole: Any, group: ConsumerGroupTopic[C], priority: int) -> None:
         super().__init__(group, whole.id, whole._options)
         self.whole, self._events, self.batches = proxy(whole), whole._events, whole.batches
+        self.arounds, self.batch_arounds = whole.arounds, whole.batch_arounds
         whole.family.add(self)
         hand, driver = self._hand, self._driver
         self.lifecycle = driver.lifecycle = whole.lifecycle
         driver.wake = hand.wake = Relay(driver.wake, whole._driver.wake)
         learner = prefetch_of(whole._options)
         hand.prefetch = self.learner = Shared("auto" if learner.fixed is None else learner.fixed, learner.concurrency)
-        hand.shares = True
+        hand.shares, hand.watches = True, (*group._watches, *whole._watches)
         self._runner = (PartTasks if self._is_asyncio else PartWorkers)(hand, driver, proxy(self), whole.lifecycle)
         self._handle_with(*whole._lent)
         self.part = Part(hand, priority, driver.run_on)
@@ -43,7 +44,7 @@ class Share(Membership[C]):
         super()._forget()
         if hasattr(self, "whole"):
             for emitter in self.whole.family:
-                emitter.table, emitter.found, emitter.gatherers = {}, {}, {}
+                emitter._look_again()
 
     def leave(self, closing: bool = False) -> Exchange[None]:
         """Settle, give back, leave the group, close the lines."""

@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .colour import Asyncio, Blocking, C, Coloured, operation, wrong
+from .drivers.scopes import surrounded, surrounded_asyncio
 from .effects import Do, Exchange
 from .emitter import Handlers, matches
 from .flow import Step, checked_steps, counted, flowing, flowing_asyncio, through, through_asyncio
@@ -91,8 +91,10 @@ class Pipeline(Coloured[C]):
 
     def _in_place_of_listeners(self, listen: Callable[[], Any]) -> Exchange[Any]:
         """What the member's listening comes to, with this pipe as its one handler."""
-        handlers = Handlers()
-        handlers.on(self.type, self._handle_asyncio if self._is_asyncio else self._handle)
+        handlers, handle = Handlers(), self._handle_asyncio if self._is_asyncio else self._handle
+        for scope in reversed(self.member.scopes()):
+            handle = (surrounded_asyncio if self._is_asyncio else surrounded)(handle, scope)
+        handlers.on(self.type, handle)
         self.member._handle_with(handlers, self._sink)
         try:
             return (yield Do(listen))
@@ -103,13 +105,13 @@ class Pipeline(Coloured[C]):
         values = through(message, self.steps)
         if self._sink is None or not values:
             return None
-        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(self._sink.write(values, message))
+        return self._sink.effects(values, message) if self._sink.reaches(message._hand) else done(self._sink.write(values, message))
 
     async def _handle_asyncio(self, message: Any) -> Any:
         values = await through_asyncio(message, self.steps)
         if self._sink is None or not values:
             return None
-        return self._sink.effects(values, message.type) if self._sink.reaches(message._hand) else done(await self._sink.write(values, message))
+        return self._sink.effects(values, message) if self._sink.reaches(message._hand) else done(await self._sink.write(values, message))
 
 
 def done(written: object) -> None:
@@ -150,7 +152,7 @@ class Flow:
             return None
         if not sink.reaches(message._hand):
             return sink.write(self.kept, message)
-        effects = sink.effects(self.kept, message.type)
+        effects = sink.effects(self.kept, message)
         return done(effects is not None and message._hand.give(message, effects.commands))
 
     def fail(self, error: Exception) -> None:
@@ -158,7 +160,8 @@ class Flow:
         message = self.taken() or self.loop.message
         hand = message._hand
         self.loop.message = hand.current = None
-        retrying = failed(hand, message, error, random.random())
+        self.loop.close_scope(error)
+        retrying = failed(hand, message, error, self.member._driver.chance())
         self.member.lifecycle.tell(hand.event("failed", message=message, error=error))
         if retrying is not None:
             self.member.lifecycle.tell(retrying)

@@ -9,13 +9,14 @@ from typing import Any
 
 from .codec import AnyCodec
 from .colour import C, Coloured, operation
-from .effects import Exchange
+from .effects import Exchange, Words
 from .ids import Duration, seconds
 from .items import entry
 from .keys import slot
 from .protocol.publishing import Publisher
 from .protocol.replying import read
 from .protocol.requesting import Desk
+from .watching import watched
 
 RESERVED = ("reply_to", "correlation_id")
 OF_PUBLISH = ("delay", "at", "idempotency_key", "entry_id")  # for its caller, who is not to take them for fields
@@ -31,6 +32,7 @@ class Requesting(Coloured[C]):
     _desks: dict[str | None, tuple[Any, Desk]]  # by the stream of the replies (None: their own), with the event loop that each is for
 
     @operation
+    @watched
     def request(
         self, /, type: str, data: Any = None, *,
         timeout: Duration = 3, headers: Mapping[str, Any] | None = None, reply_to: Requesting[Any] | None = None, **fields: Any,
@@ -51,7 +53,8 @@ class Requesting(Coloured[C]):
         desk = self._desk_at(reply_to)
         request = desk.expect()
         try:
-            request.words = entry(self.codec, type, data, fields, {**(headers or {}), **desk.headers(request)})
+            request.words = entry(self.codec, type, data, fields, self._stamped({**(headers or {}), **desk.headers(request)}))
+            self._encoded(request.words)
         except BaseException:
             del desk.waiting[request.id]
             raise
@@ -93,6 +96,12 @@ class Requesting(Coloured[C]):
         return asyncio.shield(task)
 
     def _check_open(self) -> None:
+        raise NotImplementedError
+
+    def _stamped(self, headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        raise NotImplementedError
+
+    def _encoded(self, words: Words) -> None:
         raise NotImplementedError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import OutOfMemoryError
@@ -21,6 +22,7 @@ from .protocol.notes import Effects
 from .protocol.recovering import backoff
 from .protocol.replying import Outlet, written
 from .topic import Topic
+from .watching import stamped
 
 MANY = 100  # outputs of one entry, from which on their fields are counted
 MOST_IN_STEP = 900_000  # words: a server takes no more than 1 048 576 (Redis 6.2)
@@ -59,36 +61,38 @@ class Sink:
             self.known = (hand, near)
         return near
 
-    def words(self, value: Any, type: str) -> Words:
-        """The fields of one output, of this type where it says none itself."""
-        return entry_with(self.outlet.codec, value, type)
+    def words(self, value: Any, message: Any) -> Words:
+        """The fields of one output of this message, of its type where it says none itself."""
+        watches = message._hand.watches or self.topic._watches
+        return entry_with(self.outlet.codec, value, message.type, partial(stamped, watches, message=message) if watches else None)
 
-    def effects(self, values: Sequence[Any], type: str) -> Effects | None:
-        """The commands that write these outputs."""
-        if len(values) == 1 and values[0].__class__ is dict and self.is_flat:
+    def effects(self, values: Sequence[Any], message: Any) -> Effects | None:
+        """The commands that write these outputs of a message."""
+        type, watches = message.type, message._hand.watches or self.topic._watches
+        if len(values) == 1 and values[0].__class__ is dict and self.is_flat and not watches:
             (value,) = values
             form = self.outlet.forms.get((type, True, *value))
             if form is not None:  # (the usual one, as `put` knows it)
                 filled = [each if each.__class__ is str and each.isascii() else encoded(each, name) for name, each in value.items()]
                 return Effects(((form, filled),))
         now = self.topic._driver.clock.time()
-        puts = [self.put(value, type, now) for value in values]
+        puts = [self.outlet.add(self.words(value, message), now) if watches else self.put(value, message, now) for value in values]
         if len(puts) > MANY and sum(len(rest) for _, rest in puts) > MOST_IN_STEP:
             raise ValueError(f"one entry can put out {MOST_IN_STEP // 2} fields in all at most, because they are written in one step")
         return Effects(puts) if puts else None
 
-    def put(self, value: Any, type: str, now: float) -> Put:
+    def put(self, value: Any, message: Any, now: float) -> Put:
         """The command that writes one output."""
         if self.is_flat:
             if value.__class__ is dict and "type" not in value:
-                return self.outlet.put(type, value, now)
+                return self.outlet.put(message.type, value, now)
             if value.__class__ is tuple and len(value) == 2 and value[0].__class__ is str and value[1].__class__ is dict:
                 return self.outlet.put(value[0], value[1], now)
-        return self.outlet.add(self.words(value, type), now)
+        return self.outlet.add(self.words(value, message), now)
 
     def write(self, values: Sequence[Any], message: Any) -> Any:
         """Write these outputs of a message now, before the acknowledgement; in asyncio to be awaited."""
-        return self.send([self.words(value, message.type) for value in values], message._hand)
+        return self.send([self.words(value, message) for value in values], message._hand)
 
     def reply(self, message: Any, value: Any) -> Any:
         """Write a reply now, before the acknowledgement; in asyncio to be awaited."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, overload
 
@@ -10,8 +10,9 @@ from .codec import AnyCodec
 from .colour import Blocking, C, Coloured, operation
 from .effects import Do, Exchange, Words
 from .errors import PublishStopped
-from .items import copied, encoded, entry, entry_of, taker
+from .items import Stamp, copied, encoded, entry, entry_of, taker
 from .message import Message
+from .watching import Watches, stamped, watched
 
 if TYPE_CHECKING:
     from .protocol.publishing import Publisher
@@ -25,6 +26,7 @@ class Writable(Coloured[C]):
     name: str
     codec: AnyCodec
     _publisher: Publisher
+    _watches: Watches = ()
 
     def _check_open(self) -> None:
         """Raise a ValueError where the topic is closed."""
@@ -35,23 +37,36 @@ class Writable(Coloured[C]):
         """Whether the topic was closed."""
         raise NotImplementedError
 
+    def _stamped(self, headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """These headers, and those of whoever watches."""
+        return stamped(self._watches, headers) if self._watches else headers
+
+    def _encoded(self, words: Words) -> None:
+        """Whoever watches is told what is written."""
+        for each in self._watches:
+            each.encoded(words)
+
     @operation
+    @watched
     def write(self, obj: Any, *, type: str | None = None) -> Exchange[str]:
         """Add one entry, now; its id. `obj` is `(type, data)`, a mapping with `type`, or a message; with `type`, it is the data.
 
         A message is added with its data and headers, under its own type or the one given. Writing to a closed topic is a ValueError.
         """
         self._check_open()
-        return (yield from self._publisher.publishing(written(self.codec, obj, type), "*"))
+        words = written(self.codec, obj, type, self._stamped if self._watches else None)
+        self._encoded(words)
+        return (yield from self._publisher.publishing(words, "*"))
 
     @operation
+    @watched
     def writelines(self, objects: Iterable[Any] | AsyncIterable[Any], *, type: str | None = None) -> Exchange[list[str]]:
         """Add many entries, pipelined as in `publish_many`; their ids, in order. Each object is what `write` takes."""
         self._check_open()
         done: list[str] = []
         take = taker(objects, self._is_asyncio, "writelines")
         while found := (yield Do(take)):
-            batch, fault = encoded(self.codec, found, partial(written, type=type))
+            batch, fault = encoded(self.codec, found, partial(written, type=type, stamp=self._stamped if self._watches else None))
             if batch:
                 yield from self._publisher.publishing_batch(batch, done)
             if fault is not None:
@@ -113,10 +128,9 @@ class Writable(Coloured[C]):
         return TextWriter(self, type, line_buffering, errors)
 
 
-def written(codec: AnyCodec, obj: Any, type: str | None) -> Words:
+def written(codec: AnyCodec, obj: Any, type: str | None, stamp: Stamp | None = None) -> Words:
     """The entry's words for what `write` is given. (Here a codec that knows classes says what the type of an instance is.)"""
     if type is None:
-        return entry_of(codec, obj, "what write() is given")
-    if isinstance(obj, Message):
-        return entry(codec, type, obj.data, {}, copied(codec, obj))
-    return entry(codec, type, obj, {}, None)
+        return entry_of(codec, obj, "what write() is given", stamp)
+    headers, data = (copied(codec, obj), obj.data) if isinstance(obj, Message) else (None, obj)
+    return entry(codec, type, data, {}, headers if stamp is None else stamp(headers))

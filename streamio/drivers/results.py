@@ -35,9 +35,9 @@ def refuse_generator(result: Any, listener: Any) -> None:
         raise TypeError(f"{listener!r} is a generator function (it has a yield): its body would never run")
 
 
-async def result_of(batch: Batch) -> Any:
+async def result_of(batch: Batch, messages: list[Any]) -> Any:
     """What a batch handler gives, awaited where it is to be."""
-    result = batch.listener.function(list(batch.started))
+    result = batch.listener.function(messages)
     return await result if hasattr(result, "__await__") else result
 
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from ..commands import Taken, gap, leave, take, xinfo_consumers
-from ..effects import Emit, Exchange
+from ..effects import NOW, Emit, Exchange
 from ..keys import WAITING
 from ..reports import ConsumerInfo
 from .asking import ask
@@ -76,10 +76,11 @@ def claiming_from(hand: Hand, silent: list[str]) -> Exchange[bool]:
     s, left = hand.settings, room(hand)
     seen = True
     for name in silent:
+        since: float = yield NOW
         page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, name, s.lease, hand.cursors.pop(name, "-"), left))
         if page.seen == left:
             hand.cursors[name], seen = f"({page.last}", False
-        yield from claimed(hand, page, name)
+        yield from claimed(hand, page, name, since)
         left -= len(page.entries)
         if left <= 0:
             return False
@@ -91,17 +92,17 @@ def claiming_strangers(hand: Hand, pending: int) -> Exchange[None]:
     s = hand.settings
     if not pending:
         return
-    most = room(hand)
+    most, since = room(hand), (yield NOW)
     page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, "", s.lease, hand.stranger, STRANGERS, most))
     hand.stranger = f"({page.last}" if page.last else "-"
     if len(page.entries) == most:
         hand.claim_at = 0.0
-    yield from claimed(hand, page, "")
+    yield from claimed(hand, page, "", since)
 
 
-def claimed(hand: Hand, page: Taken, name: str) -> Exchange[None]:
+def claimed(hand: Hand, page: Taken, name: str, since: float) -> Exchange[None]:
     """What was taken from a member is in hand."""
-    yield from adopting(hand, page, set(), orphans=True)
+    yield from adopting(hand, page, set(), True, since)
     if page.entries:
         hand.claims += len(page.entries)
         yield Emit(hand.event("claimed", ids=[entry[0] for entry in page.entries], count=len(page.entries), reason=name))

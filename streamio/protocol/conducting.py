@@ -65,7 +65,7 @@ def searching(score: Score, until: float | None) -> Exchange[Any]:
         message = yield from attending(score, now)
         if message is not None:
             return message
-        now = yield NOW
+        now = score.hand.turned_at = yield NOW
         if until is not None and now >= until and score.is_dry(now) and not any([hurried(hand) for hand in score.hands]):
             return None
         if score.waits_alone or score.stopping:

@@ -20,6 +20,7 @@ from ..codec import FlatCodec
 from ..effects import Line
 from ..outputs import Put
 from ..reports import Event
+from ..watching import Watches
 from .gathering import Batch, each_of
 from .notes import Burial, Note, Output, Parking, Way, closes, entry_of, release
 from .prefetch import Prefetch
@@ -59,6 +60,7 @@ class Hand:
         self.shares = False  # whether it is one of several of a member
         self.others: Sequence[Hand] = ()  # those of the member's other topics
         self.stopping = self.paused = self.displaced = self.halted = False
+        self.watches: Watches = ()
         self.source: Any = None  # of its connections
         self.driver: Any = None  # performs what goes on none of the lines
         self.outlets: tuple[str, ...] = ()  # keys that outputs go to
@@ -122,7 +124,7 @@ class Hand:
         self.own: str | None = None
         self.cursors: dict[str, str] = {}
         self.stranger = "-"  # from where to look at what nobody renews
-        self.renewed_at = self.filled_at = self.poll_at = self.claim_at = 0.0
+        self.renewed_at = self.filled_at = self.poll_at = self.claim_at = self.turned_at = 0.0
         self.look_at, self.delayed_at = 0.0, NEVER  # when the listener looks at the delayed entries, and when the keeper does
         self.unmoved = ""  # why the server does not let this member move them
         self.greeted_at = float("-inf")

@@ -54,5 +54,7 @@ def acknowledged(hand: Hand, ids: list[str], reply: Any) -> Exchange[None]:
             raise ConnectionError(str(reply)) from reply
         raise reply
     hand.settled += len(ids)
+    for watch in hand.watches:
+        watch.acknowledged(hand, ids)
     return
     yield

@@ -52,7 +52,7 @@ def next_message(hand: Hand, until: float | None = None) -> Exchange[Any]:
                 raise
             hand.trouble = error
             continue
-        now = yield NOW
+        now = hand.turned_at = yield NOW
         if message is not None:
             hand.work_began, hand.work_count = now, hand.handled + hand.failures
             return message
@@ -245,6 +245,8 @@ def arrived(hand: Hand, asked: tuple[int, float], reply: Any) -> Exchange[None]:
     if hand.marked:
         hand.marked = False
         messages = [make(entry_id, flat, hand) for entry_id, flat in for_this_group(hand, batch)]
+    for watch in hand.watches:
+        watch.received(hand, messages, asked_at, False)
     hand.fresh.extend(messages)
     hand.full = len(batch) == count
     hand.prefetch.weighed(max(sum(map(len, batch[0][1])), sum(map(len, batch[-1][1]))))

@@ -19,6 +19,7 @@ from ..effects import Words
 from ..keys import side_key, slot
 from ..outputs import Head, Put
 from ..retention import Retention
+from ..watching import stamped
 from .hand import Hand
 from .notes import Effects
 from .publishing import MOST_WORDS
@@ -108,7 +109,7 @@ def reply(hand: Hand, message: Any, value: Any, now: float) -> list[Put]:
 
 def replied(outlet: Outlet, message: Any, value: Any, now: float) -> Put:
     """The command that adds the reply to this message."""
-    if value.__class__ is not dict or outlet.codec.__class__ is not FlatCodec:
+    if value.__class__ is not dict or outlet.codec.__class__ is not FlatCodec or message._hand.watches:
         return outlet.add(written(outlet.codec, message, value), now)
     try:
         return outlet.put(TYPE, value, now, correlation_of(message))
@@ -140,7 +141,7 @@ def written(codec: Any, message: Any, value: Any) -> Words:
     """The fields of the reply to this message."""
     if hasattr(codec, "reply"):  # it has its own form for them
         return [word for pair in codec.reply(message, value) for word in pair]
-    headers = {"correlation_id": correlation_of(message)}
+    headers = {"correlation_id": correlation_of(message), **(stamped(message._hand.watches, None, message) or {})}
     if type(codec) is not FlatCodec or isinstance(value, Mapping):
         try:
             return wire(codec, TYPE, value, headers)

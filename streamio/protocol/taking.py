@@ -37,10 +37,10 @@ MINE, NOT_MINE, GONE = 1, 0, -1  # what COUNT_STARTS says of an entry
 def taking_own(hand: Hand) -> Exchange[None]:
     """The next page of what is pending under my name and not in hand: from an earlier life, or from a reply that was lost."""
     s = hand.settings
-    known = hand.known()
+    known, since = hand.known(), (yield Now())
     page: Taken = yield from ask(hand.reading, take(s.dead_keys, s.group, s.me, s.me, 0, hand.own or "-", PAGE))
     hand.own = f"({page.last}" if page.seen == PAGE else None
-    yield from adopting(hand, page, known, orphans=True)
+    yield from adopting(hand, page, known, True, since)
 
 
 def taking_due(hand: Hand, now: float) -> Exchange[None]:
@@ -53,7 +53,7 @@ def taking_due(hand: Hand, now: float) -> Exchange[None]:
     asked, now = now, (yield Now())  # not from when it was asked: where a reply takes as long as `block`, nothing new would ever be read
     again = max(min([now + s.block, *hand.timers[:1]]), now + min(SPARE, 10 * (now - asked)))
     hand.poll_at = now if page.seen == count else again
-    yield from adopting(hand, page, set(), orphans=False)
+    yield from adopting(hand, page, set(), False, asked)
 
 
 def room(hand: Hand) -> int:
@@ -63,8 +63,9 @@ def room(hand: Hand) -> int:
     return max(1, min(PAGE, hand.prefetch.count(hand.in_hand)))
 
 
-def adopting(hand: Hand, page: Taken, known: set[str], orphans: bool) -> Exchange[None]:
-    """Put what was taken in hand, or to the dead letters where its deliveries are used up."""
+def adopting(hand: Hand, page: Taken, known: set[str], orphans: bool, since: float) -> Exchange[None]:
+    """Put what was taken in hand, or to the dead letters where its deliveries are used up. `since`: when it was asked for."""
+    before = len(hand.taken)
     if page.gone:
         yield Emit(hand.event("missing", ids=page.gone, count=len(page.gone)))
     if not hand.in_hand:
@@ -81,6 +82,8 @@ def adopting(hand: Hand, page: Taken, known: set[str], orphans: bool) -> Exchang
             hand.bury(message, "poison" if orphan else "failed")
         elif opened(hand, message):
             hand.taken.append(message)
+    for watch in hand.watches if len(hand.taken) > before else ():
+        watch.received(hand, list(hand.taken)[before:], since, orphans)
     if hand.asleep and hand.taken:  # they are to be renewed from now on
         hand.bell.ring()
 
