@@ -89,7 +89,7 @@ class Demo:
     def _set_up(self) -> None:
         """The seed state: nothing happened yet."""
         self.story = Story()
-        options: dict[str, Any] = {"lease": self.lease, "claim_interval": min(1.0, self.claim_idle / 2)}
+        options: dict[str, Any] = {"lease": self.lease, "claim_interval": min(0.5, self.claim_idle / 2)}
         groups = {name: self.topic.group(name, **options) for name in TEAMS}
         self.teams = {name: Team(groups[name], workers, self.latency, self.story) for name, workers in TEAMS.items()}
         self.producer = Producer(self.topic, Orders(self.seed), self.rate)
@@ -128,7 +128,7 @@ class Demo:
         self._ending.set()
         try:
             if beat is not None:
-                await beat
+                await asyncio.wait({beat})
                 await self._end()
                 await self.marks.wipe(await self._groups(), marker=True)
         except (RedisError, StreamioError, OSError) as error:

@@ -181,6 +181,7 @@ async def test_a_replay_leaves_the_groups_alone(demo: Demo) -> None:
 async def test_a_paused_worker_reads_nothing_and_keeps_what_is_pending(made: Made) -> None:
     demo = await made(claim_idle=30)
     lost = await crashed(demo)
+    await until(lambda: demo.teams["notifications"].acked == 27)
     await demo.pause("notifications", "worker-b")
     await demo.claim("notifications", "worker-b", idle=0)
     before = worker(demo, "worker-b")["processed"]

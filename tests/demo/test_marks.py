@@ -16,12 +16,11 @@ pytestmark = pytest.mark.asyncio
 
 async def killed(demo: Demo) -> None:
     """End the demo as `kill -9` does: it says nothing any more, and its keys stay."""
-    assert demo.beat is not None
-    demo.beat.cancel()
-    for team in demo.teams.values():
-        for each in team.workers.values():
-            assert each.member is not None
-            each.member.abandon()
+    demo._ending.set()
+    for each in [each for team in demo.teams.values() for each in team.workers.values()]:
+        assert each.member is not None
+        each._task = None  # it does not come back
+        each.member.abandon()
 
 
 async def keys(raw: Any, demo: Demo) -> list[str]:
