@@ -48,7 +48,7 @@ async function update(state) {
   if (!each) return;
   const group = choose(each);
   if (group) look(`${group} ${JSON.stringify(each.groups.find((one) => one.name === group)?.oldest?.id ?? "")}`, group);
-  if (series.group !== group) await load(group);
+  if (series.group !== group) await load(group, state.interval);
   else append(state, each, held);
   if (series.group !== group) return;
   for (const [name, wanted] of Object.entries(columns)) charts[name]([series.at, ...wanted.map((one) => series[one])]);

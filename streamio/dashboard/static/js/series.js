@@ -11,14 +11,20 @@ let loading = false;
 const known = (value) => (value == null ? null : value);
 const inHand = (group) => (group.rate_out ? group.pending / group.rate_out : null);
 
+/** The places of the values, with one below zero for each gap in which nobody looked: a line must not be drawn across it. */
+function whole(at, interval) {
+  return at.flatMap((each, index) => (index && each - at[index - 1] > 10 * interval + 5 ? [-index, index] : [index]));
+}
+
 /** Asks for what was before. */
-export async function load(group) {
+export async function load(group, interval) {
   if (loading) return;
   loading = true;
   try {
     const came = await get("history", { topic, group });
-    series.at = came.at;
-    for (const name of NAMES) series[name] = came[name] ?? came.at.map(() => null);
+    const shown = whole(came.at, interval);
+    series.at = shown.map((index) => (index < 0 ? (came.at[-index - 1] + came.at[-index]) / 2 : came.at[index]));
+    for (const name of NAMES) series[name] = shown.map((index) => (index < 0 ? null : (came[name]?.[index] ?? null)));
     series.group = group;
   } catch {
     series.group = null; // asked for again with the next state
