@@ -86,6 +86,7 @@ class Observer(Coloured[C], Generic[C]):
         topics = tuple(self._view(each, server.at) for each in facts)
         if any(each.stream is None for each in facts):
             self._find_at = 0.0
+        self._forget(chosen)
         ended: float = yield Now()
         version = told(server.server, self._nodes.source.version) or ""
         return Sample(server.at, ended - began, version, server.memory, topics, len(wanted) - len(chosen))
@@ -132,6 +133,13 @@ class Observer(Coloured[C], Generic[C]):
         if facts.memory is not None:
             self._memory[facts.name] = facts.memory
         return topic_view(facts, Eye(at, before, self.lease, self.limit), self._memory.get(facts.name))
+
+    def _forget(self, names: Sequence[str]) -> None:
+        """Do not remember for ever what was looked at once."""
+        if len(self._seen) > 4 * max(self.most, len(names)):
+            kept = {*names}
+            self._seen = {name: value for name, value in self._seen.items() if name in kept}
+            self._memory = {name: value for name, value in self._memory.items() if name in kept}
 
     def _check_open(self) -> None:
         if self._closed:

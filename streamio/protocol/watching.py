@@ -27,7 +27,7 @@ from ..commands import (
     xrange,
     zcard,
 )
-from ..effects import Call, Exchange
+from ..effects import Call, Exchange, Words
 from ..errors import Unanswered
 from ..ids import LAST, split
 from ..keys import side_key
@@ -142,15 +142,20 @@ def asked(commands: Sequence[Command[Any]]) -> Exchange[list[Any]]:
     for first in range(0, len(commands), BATCH):
         batch = commands[first : first + BATCH]
         try:
-            replies = yield Call([command.words for command in batch])
+            replies = yield Call([exact(command.words) for command in batch])
         except Unanswered as broken:
             raise broken.cause from broken
         found += [reply if isinstance(reply, ResponseError) else command.read(reply) for command, reply in zip(batch, replies)]
     return found
 
 
+def exact(words: Words) -> Words:
+    """The words as bytes: a group's name need not be UTF-8."""
+    return [word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word for word in words]
+
+
 def finding(patterns: Sequence[str]) -> Exchange[set[str]]:
-    """The keys of all streams that match one of these patterns."""
+    """The keys of all streams that match one of these patterns; those that are not UTF-8 can be no topics, and are left out."""
     found: set[str] = set()
     for pattern in patterns:
         cursor = ""
@@ -159,8 +164,13 @@ def finding(patterns: Sequence[str]) -> Exchange[set[str]]:
             if isinstance(reply, Exception):
                 raise reply
             cursor, names = reply
-            found.update(names)
+            found.update(name for name in names if is_text(name))
     return found
+
+
+def is_text(name: str) -> bool:
+    """Whether the name is UTF-8."""
+    return not any("\udc80" <= sign <= "\udcff" for sign in name)
 
 
 def existing(names: Sequence[str]) -> Exchange[set[str]]:
