@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TEN = Place("-10", "last", 10)
 START = Place("start", "start")
 END = Place("end", "end")
-AGAIN = 1.0  # seconds until a lost connection is tried again
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds until a lost connection is tried again
 
 
 class Wanted:
@@ -126,11 +126,14 @@ def followed(topic: Topic[Any], start: Place) -> Iterator[Message[Any]]:
     place = start.above(topic)
     if place == "$":
         place = topic.info().last_generated_id
+    wait = FIRST_WAIT
     while True:
         try:
             for message in topic.tail(place):
-                place = message.id
+                place, wait = message.id, FIRST_WAIT
                 yield message
         except (ConnectionError, TimeoutError) as error:
-            note(f"the connection is lost, trying again: {error}")
-            time.sleep(AGAIN)
+            if wait == FIRST_WAIT:
+                note(f"the connection is lost, trying again: {error}")
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +16,7 @@ from .output import Column, Columns, emit, note, plain
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..observing import GroupView, Observer, Sample, TopicView
+    from ..observing import GroupView, Sample, TopicView
     from .findings import Finding
 
 MOST = 1000
@@ -53,7 +53,7 @@ def of_server(session: Session, topics: Sequence[str]) -> Iterator[Finding]:
     from .findings import OK, Finding, Server, distance, eviction, features, persistence, rights, role, timeouts, versions
 
     server = Server(session.client())
-    server.client.ping()
+    server.ask("PING")
     server.facts = server.ask("INFO") or {}
     yield Finding("address", OK, session.shown_url)
     for check in (versions, features, role, distance, timeouts, eviction, persistence):
@@ -65,12 +65,17 @@ def of_server(session: Session, topics: Sequence[str]) -> Iterator[Finding]:
 
 def of_topics(session: Session, topics: Sequence[str]) -> Iterator[Finding]:
     """What is found of the streams and their groups."""
-    from .findings import OK, Finding
+    from redis import ResponseError
 
-    observer = session.observer(topics=topics or ("*",), most=MOST)
-    sample = observer.look()
-    found = [each for topic in sample.topics for each in of_topic(topic, topic.name in topics)]
-    found += of_side_streams(observer, sample)
+    from .findings import FAIL, OK, Finding
+
+    try:
+        sample = session.observer(topics=topics or ("*",), most=MOST).look()
+        keys = beside(session, topics)
+    except ResponseError as error:
+        yield Finding("groups", FAIL, f"they cannot be looked at: {error}", "give the user the rights +@read +info +time +type")
+        return
+    found = [each for topic in sample.topics for each in of_topic(topic, topic.name in topics)] + list(of_side_streams(keys, sample))
     yield from found or [Finding("groups", OK, f"nothing is the matter with {len(sample.topics)} streams")]
     if sample.left_out:
         note(f"{sample.left_out} more streams were not looked at: give names or patterns")
@@ -107,11 +112,18 @@ def of_group(group: GroupView) -> Iterator[Finding]:
         yield Finding(name, WARN, f"{group.dead} dead letters", f"streamio dead ls {name}")
 
 
-def of_side_streams(observer: Observer[Any], sample: Sample) -> Iterator[Finding]:
+def beside(session: Session, topics: Sequence[str]) -> list[str]:
+    """The streams that there are beside the topics, too."""
+    patterns = [name if GLOB.search(name) else f"{name}:*" for name in topics] or ["*"]
+    return session.observer(topics=patterns).find(side_streams=True)
+
+
+def of_side_streams(keys: Sequence[str], sample: Sample) -> Iterator[Finding]:
     """Dead letters of groups that are gone."""
     from .findings import WARN, Finding
 
     known = {side_key(topic.name, "dead", group.name) for topic in sample.topics for group in topic.groups}
-    for key in observer.find(side_streams=True):
-        if key not in known and any(key.startswith(side_key(topic.name, "dead")) for topic in sample.topics):
+    places = tuple(f"{side_key(topic.name, 'dead')}:" for topic in sample.topics)
+    for key in keys:
+        if key.startswith(places) and key not in known:
             yield Finding(key, WARN, "dead letters of a group that is not there (NOGROUP)", "make the group again to redrive them, or delete the key")

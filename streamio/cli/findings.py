@@ -122,15 +122,17 @@ def tokens(reply: Any) -> Iterator[str]:
 def distance(server: Server) -> Iterator[Finding]:
     """How far away the server is, and whether its clock is ours."""
     trips: list[float] = []
-    skew = 0.0
+    skew, clock = 0.0, None
     for _ in range(5):
         before = time.time()
-        seconds, micros = server.client.time()
+        clock = server.ask("TIME")
         trips.append(time.time() - before)
-        skew = seconds + micros / 1e6 - (before + trips[-1] / 2)
+        skew = clock[0] + clock[1] / 1e6 - (before + trips[-1] / 2) if clock else 0.0
     trip = sorted(trips)[2]
     slow = "keep workers near the server, and let each take more at once (prefetch)"
     yield Finding("round trip", WARN if trip > SLOW else OK, f"a round trip takes {trip * 1000:.1f} ms", slow if trip > SLOW else "")
+    if clock is None:
+        return
     far = abs(skew) > SKEWED
     told = f"the server's clock is {age(abs(skew))} {'ahead of' if skew > 0 else 'behind'} ours" if far else "the server's clock is ours"
     result = FAIL if abs(skew) > APART else WARN if far else OK
@@ -227,7 +229,6 @@ def refusals(client: Any, wanted: Sequence[tuple[str, Sequence[str]]]) -> list[t
     """For what the server refuses this user a command, and in which words. Where MULTI is refused nothing else is sent: it would run."""
     found: list[tuple[str, str]] = []
     with client.client() as one:
-        one.ping()
         connection = one.connection
         for purpose, words in (("begin a transaction", ("MULTI",)), *wanted, ("", ("DISCARD",))):
             connection.send_command(*words)

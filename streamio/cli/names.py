@@ -35,7 +35,7 @@ class Name(Parameter):
         session = ctx.find_object(Session) or Session()
         try:
             found = sorted({name.decode(errors="replace") for name in self.find(session.client(), ctx, incomplete)})
-        except (RedisError, SetupError, KeyError):  # no server, no stream, or no right to look: nothing to offer
+        except (RedisError, SetupError, LookupError):  # no server, no stream, or no right to look: nothing to offer
             found = []
         finally:
             session.close()
@@ -54,12 +54,17 @@ def streams(client: Any, ctx: click.Context, begin: str) -> Iterable[bytes]:
 
 def groups(client: Any, ctx: click.Context, begin: str) -> Iterable[bytes]:
     """The groups of the topic that stands before."""
-    return (each["name"] for each in client.xinfo_groups(ctx.params["topic"]))
+    return (each["name"] for each in client.xinfo_groups(before(ctx, "topic", 0)))
 
 
 def consumers(client: Any, ctx: click.Context, begin: str) -> Iterable[bytes]:
     """The consumers of the group that stands before."""
-    return (each["name"] for each in client.xinfo_consumers(ctx.params["topic"], ctx.params["group"]))
+    return (each["name"] for each in client.xinfo_consumers(before(ctx, "topic", 0), before(ctx, "group", 1)))
+
+
+def before(ctx: click.Context, name: str, place: int) -> str:
+    """The argument that stands before; a LookupError where it does not. Behind an option without its value click has not told them apart yet."""
+    return str(ctx.params.get(name) or ctx.args[place])
 
 
 TOPIC = Name("topic", streams)

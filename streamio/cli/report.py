@@ -58,15 +58,15 @@ def once(observer: Observer[Any], checks: Checks, topics: Sequence[str]) -> None
     trends = Trends()
     sample: Sample = observer.look()
     found = rows(sample, trends)
-    if not checks.any:
+    missing = [f"{each.name!r}: {each.error}" for each in sample.topics if each.error is not None and each.name in topics]
+    if not (checks.any or missing) and found:
         time.sleep(APART)
         sample = observer.look()
         found = rows(sample, trends)
     emit(found, COLUMNS)
     told(sample, found)
-    for topic in sample.topics:
-        if topic.error is not None and topic.name in topics:
-            raise Failure(f"{topic.name!r}: {topic.error}")
+    if missing:
+        raise Failure("; ".join(missing))
     checks.run(found)
 
 

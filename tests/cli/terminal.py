@@ -23,6 +23,12 @@ from unittest import mock
 from streamio.cli import main
 
 PROGRAM = [sys.executable, "-m", "streamio"]
+CONTROLLED = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # the terminal is this process', so that Ctrl-C reaches it
+from streamio.cli import main
+sys.exit(main())
+"""
 STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 SECONDS = 20
 
@@ -60,9 +66,12 @@ def inside(*words: str, input: str | bytes = b"") -> Ended:
     """Run the command in this process; its stdin and stdout are no terminal."""
     given = input.encode() if isinstance(input, str) else input
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8")), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(words)
-    out.flush(), err.flush()
+    stdin = mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+    with stdin, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(words)
+        except SystemExit as left:  # (the shell's completion leaves so)
+            code = int(left.code or 0)
     return Ended(code, out.buffer.getvalue(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]
 
 
@@ -77,10 +86,12 @@ class Terminal:
 
     def __init__(self, *words: str, columns: int = 100, rows: int = 30, **environment: str) -> None:
         self.shown = ""
-        self.process, self.file = pty.fork()
-        if self.process == 0:  # pragma: no cover
-            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            os.execve(sys.executable, [*PROGRAM, *words], {**os.environ, "TERM": "xterm-256color", **environment})
+        self.file, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        settings = {**os.environ, "TERM": "xterm-256color", **environment}
+        program = [sys.executable, "-c", CONTROLLED, *words]
+        self.process = subprocess.Popen(program, stdin=inner, stdout=inner, stderr=inner, env=settings, start_new_session=True)
+        os.close(inner)
 
     @property
     def text(self) -> str:
@@ -118,10 +129,7 @@ class Terminal:
         end = time.monotonic() + SECONDS
         while self.read():
             assert time.monotonic() < end, f"it does not end:\n{self.shown}"
-        _, status = os.waitpid(self.process, 0)
-        os.close(self.file)
-        self.process = 0
-        return os.waitstatus_to_exitcode(status)
+        return self.process.wait(SECONDS)
 
 
 @contextlib.contextmanager
@@ -131,7 +139,7 @@ def on_terminal(*words: str, **options: Any) -> Iterator[Terminal]:
     try:
         yield terminal
     finally:
-        if terminal.process:
-            os.kill(terminal.process, 9)
-            os.waitpid(terminal.process, 0)
-            os.close(terminal.file)
+        if terminal.process.poll() is None:
+            terminal.process.kill()
+            terminal.process.wait()
+        os.close(terminal.file)
