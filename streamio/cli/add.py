@@ -81,10 +81,8 @@ def keeping(topic: Any, maxlen: int | None, minid: Place | None) -> Keep:
         return Keep(maxlen=maxlen)
     if isinstance(minid.at, timedelta):  # it moves on with the clock
         return Keep(max_age=minid.at.total_seconds())
-    found = minid.first(topic)
-    if not isinstance(found, str):
-        return Keep(minid=str(max(0, round(minid.at.timestamp() * 1000))))
-    return Keep(minid={"-": "0"}.get(found, found.removeprefix("(")))
+    found = minid.at_least(topic)
+    return Keep(minid=found if isinstance(found, str) else str(max(0, round(minid.at.timestamp() * 1000))))
 
 
 def batches_of(

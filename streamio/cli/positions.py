@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..ids import FIRST, ID, LARGEST, LAST, NEW, Position, join, split
+from ..ids import FIRST, ID, LARGEST, LAST, NEW, Position, after, join, split
 from ..topic import Topic
 
 if TYPE_CHECKING:
@@ -92,6 +92,13 @@ class Place:
         if not isinstance(found, str):
             return found
         return found[1:] if found.startswith("(") else below(found)
+
+    def at_least(self, topic: Topic[Any]) -> Position:
+        """The smallest id that is kept where all before the place goes; a moment stays one."""
+        found = self.first(topic)
+        if not isinstance(found, str):
+            return found
+        return after(found[1:]) if found.startswith("(") else {FIRST: "0"}.get(found, found)
 
 
 @dataclass(frozen=True)

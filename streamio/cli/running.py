@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -58,9 +59,9 @@ class Crew:
         stop_all(self.ones)
 
     def give_up(self) -> None:
-        """The time is over."""
+        """The time is over: as by a second signal, which ends what runs in the main thread, too."""
         log.warning("abandoned after %g s: what was in hand stays pending until its lease ends", self.patience)
-        self.abandon()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def abandon(self) -> None:
         """End at once."""
