@@ -28,6 +28,9 @@ HERE = ("localhost", "127.0.0.1", "::1")
 @click.option("--prefix", metavar="/PATH", default="", help="Serve it under this path.")
 @click.option("--topics", metavar="GLOB", multiple=True, help="Show, and let be touched, only these streams. May be given more than once.")
 @click.option("--interval", type=DURATION, default="1s", show_default=True, help="How often to look at the server while somebody watches.")
+@click.option(
+    "--lease", type=DURATION, default="30s", show_default=True, help="The groups' lease: what is pending and idle for longer is left behind."
+)
 @click.option("--mask", metavar="FIELD", multiple=True, help="Never show the values of this field. May be given more than once.")
 @click.option("--allowed-host", "names", metavar="NAME", multiple=True, help="Another name under which it may be asked for, behind a proxy say.")
 @click.option("--open", "browse", is_flag=True, help="Open it in a browser.")
@@ -52,7 +55,7 @@ def check_host(host: str, token: str | None, insecure: bool) -> None:
 
 
 def made_for(
-    url: str, host: str, allow_writes: bool, token: str | None, prefix: str, topics: Any, interval: float, mask: Any, names: Any
+    url: str, host: str, allow_writes: bool, token: str | None, prefix: str, topics: Any, interval: float, lease: float, mask: Any, names: Any
 ) -> Dashboard:  # fmt: skip
     """The dashboard of these options."""
     from ..dashboard import app
@@ -66,6 +69,7 @@ def made_for(
         hosts=(*hosts_for(host), *names),
         prefix=prefix,
         interval=interval,
+        lease=lease,
         mask=mask,
     )
 

@@ -13,12 +13,11 @@ from .acting import Action, Done, counted
 from .asking import Asked
 from .board import Board
 from .positions import above, first
-from .settings import Forbidden
+from .settings import Busy
 from .showing import HIDDEN
 
 MOST = 500  # entries that are added at once
 BYTES = 64 * 1024 * 1024
-LEASE = 30.0  # seconds in which a member that lives speaks
 Stream = Topic[Asyncio, Any]
 
 
@@ -113,9 +112,10 @@ async def seek(board: Board, topic: Stream, asked: Asked) -> Done:
     what = f"{counted(preview.entries)} would be {'left out' if preview.forward else 'delivered again'}"
     if asked.flag("preview"):
         return Done(f"from {preview.current} to {preview.target}: {what}", words, asdict(preview), changed=False)
-    alive = [each.name for each in await group.consumers() if each.idle < LEASE]
+    lease = await board.lease(topic.name)
+    alive = [each.name for each in await group.consumers() if each.idle < lease]
     if alive and not asked.flag("force"):
-        raise Forbidden(f"group {name!r} has live members ({', '.join(alive[:10])}): stop them first, or force it")
+        raise Busy(f"group {name!r} has live members ({', '.join(alive[:10])}): stop them first, or force it")
     await group.seek(place)
     return Done(f"group {name} moved to {preview.target}: {what.replace('would be', 'are')}", words, asdict(preview))
 

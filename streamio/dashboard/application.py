@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -44,7 +44,7 @@ class Dashboard(Starlette):
 
 
 @asynccontextmanager
-async def lifespan(dashboard: Dashboard) -> AsyncIterator[None]:
+async def lifespan(dashboard: Dashboard) -> AsyncGenerator[None]:
     """Close at the end."""
     yield
     await dashboard.close()
@@ -74,7 +74,13 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *extended(settings),
         Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
     ]
-    return [Mount(settings.prefix, routes=inner)] if settings.prefix else inner
+    return [Mount(settings.prefix, routes=inner), Route("/", home)] if settings.prefix else inner
+
+
+async def home(request: Request) -> Response:
+    """The way to the page, where that is under a prefix."""
+    board: Board = request.app.state.board
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{board.settings.prefix}/", 303)
 
 
 def extended(settings: Settings) -> Iterator[BaseRoute]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from .settings import Settings
 
 GROUPS, CONSUMERS = 50, 50  # of a topic and of a group that are told; the rest is counted
 TRACKED = 200  # groups whose history is kept
+ASKED, BESIDE = 60.0, 10  # for how long a topic that was asked for is looked at, and how many of them are
 WORST = {"stuck": 0, "behind": 1, "ok": 2, "idle": 3}
 
 
@@ -30,12 +32,13 @@ class Board:
 
     def __init__(self, client: Any, settings: Settings) -> None:
         self.settings = settings
-        self.owned = client_from(client, True) if client is None or isinstance(client, str) else None
+        self.owned: Any = client_from(client, True) if client is None or isinstance(client, str) else None
         self.client: Any = self.owned or client
         if not Source(self.client).asyncio:
             raise TypeError("the dashboard needs an asyncio client (redis.asyncio.Redis) or a URL, not a blocking client")
         self.observer: Observer[Asyncio] | None = None
         self.history = History(900, settings.interval)
+        self.asked: dict[str, float] = {}  # topics, and when somebody last asked for them
         self.tracked: dict[tuple[str, str], None] = {}
         self.journal = Journal()
         self.sampler = Sampler(self.look, settings.interval, self.rest)
@@ -43,11 +46,21 @@ class Board:
 
     async def look(self) -> Sample:
         """A new sample; the history remembers it."""
-        if self.observer is None:
-            self.observer = Observer(self.client, topics=self.settings.topics)
-        sample = await self.observer.look()
+        observer = self.observer = self.observer or observer_of(self.client, self.settings)
+        sample = await observer.look()
+        if beside := self.wanted_beside(sample):
+            more = await observer.look(beside)
+            there = [each for each in more.topics if each.error is None]
+            sample = replace(sample, topics=tuple(sorted((*sample.topics, *there), key=lambda each: each.name)))
         self.history.add(self.tracking(sample))
         return sample
+
+    def wanted_beside(self, sample: Sample) -> list[str]:
+        """The topics that were asked for a moment ago and are not in the sample: they are new, or too many others are there."""
+        now = time.monotonic()
+        self.asked = {name: at for name, at in self.asked.items() if now - at < ASKED}
+        there = {each.name for each in sample.topics}
+        return [name for name in self.asked if name not in there][-BESIDE:]
 
     def tracking(self, sample: Sample) -> Sample:
         """The sample with the groups whose history is kept: those that are, as long as they are there, then the worst."""
@@ -75,7 +88,8 @@ class Board:
 
     def checked(self, topic: str) -> str:
         """The topic's name, where it may be seen and touched."""
-        return self.settings.checked(topic)
+        self.asked[self.settings.checked(topic)] = time.monotonic()
+        return topic
 
     async def busy(self, topic: str, what: str, most: int) -> list[str]:
         """The groups of the topic that have some `pending`, or some `dead`."""
@@ -83,11 +97,11 @@ class Board:
         there = [each for one in (sample.topics if sample else ()) if one.name == topic for each in one.groups if getattr(each, what)]
         return [each.name for each in sorted(there, key=trouble)[:most]]
 
-    async def lease(self, topic: str) -> float | None:
-        """After how many seconds entries of this topic may be claimed, where an extension says so."""
+    async def lease(self, topic: str) -> float:
+        """After how many seconds pending entries of this topic may be claimed."""
         extra = await self.extra() or {}
-        idle: float | None = extra.get("claim_idle")
-        return idle if extra.get("topic") == topic else None
+        idle: float = extra.get("claim_idle", self.settings.lease) if extra.get("topic") == topic else self.settings.lease
+        return idle
 
     def note(self, request: Request, action: str, target: str, command: str, outcome: str, ok: bool = True) -> None:
         """Tell all who watch what was done, by whom, and look at what came of it. Extensions note their actions here, too."""
@@ -96,9 +110,10 @@ class Board:
         self.sampler.hurry()
 
     @asynccontextmanager
-    async def topic(self, name: str) -> AsyncIterator[Topic[Asyncio, Any]]:
+    async def topic(self, name: str) -> AsyncGenerator[Topic[Asyncio, Any]]:
         """The topic of this name, open for the length of the block."""
-        async with Topic(name, self.client) as topic:
+        made: Topic[Asyncio, Any] = topic_of(name, self.client)
+        async with made as topic:
             yield topic
 
     # -- telling --------------------------------------------------------------------------------------------------------------------
@@ -130,6 +145,20 @@ class Board:
         if self._told is None or self._told[:2] != key:
             self._told = (*key, json.dumps(await self.state()))
         return self._told[2]
+
+
+def observer_of(client: Any, settings: Settings) -> Observer[Asyncio]:
+    """An observer of what the settings allow."""
+    make: Any = Observer
+    made: Observer[Asyncio] = make(client, topics=settings.topics, lease=settings.lease)
+    return made
+
+
+def topic_of(name: str, client: Any) -> Topic[Asyncio, Any]:
+    """The topic of an asyncio client."""
+    make: Any = Topic
+    made: Topic[Asyncio, Any] = make(name, client)
+    return made
 
 
 def trouble(group: Any) -> tuple[int, int, str]:

@@ -6,7 +6,7 @@ A viewer that reads slowly makes nothing grow: it gets the newest state when it 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
@@ -38,7 +38,7 @@ async def events(request: Request) -> Response:
         board.sampler.leave(viewer)
         raise
     ending: Any = Ending(viewer)
-    return EventSourceResponse(stream, ping=PING, shutdown_event=cast(Any, ending), shutdown_grace_period=1, send_timeout=60)
+    return EventSourceResponse(stream, ping=PING, shutdown_event=ending, shutdown_grace_period=1, send_timeout=60)
 
 
 async def telling(board: Board, viewer: Viewer, action: int) -> AsyncIterator[ServerSentEvent]:

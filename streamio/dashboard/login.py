@@ -22,7 +22,7 @@ async def login(request: Request) -> Response:
     if request.method != "POST":
         return render(request, "login.html", {"wrong": False})
     shown = parse_qs((await request.body()).decode("utf-8", "replace")).get("token", [""])[0]
-    if not same(shown.strip(), token):
+    if not same(shown.strip().encode(), token.encode()):
         return render(request, "login.html", {"wrong": True}, 403)
     answer = RedirectResponse(home, 303)
     name, value = cookie_of(token)

@@ -25,7 +25,6 @@ from .settings import Forbidden
 from .showing import shown, shown_letter
 from .views import Answer
 
-LEASE = 30.0  # seconds that a group's members own an entry, where nobody says something else
 FEW = 10  # groups that are asked where none is named
 Look = Callable[[Board, Asked], Awaitable[Any]]
 
@@ -138,7 +137,7 @@ async def lines(board: Board, name: str, bounds: tuple[Any, Any]) -> AsyncIterat
 async def pending(board: Board, asked: Asked) -> Response:
     """Pending entries of a group, or of the groups that have some; `due`: seconds until somebody else may claim the entry."""
     name, count = board.checked(asked.text("topic")), asked.number("count", 100, 1, 1000)
-    idle, limit = asked.seconds("idle", 0), asked.seconds("lease", await board.lease(asked.text("topic")) or LEASE)
+    idle, limit = asked.seconds("idle", 0), asked.seconds("lease", await board.lease(name))
     names = [asked.text("group")] if asked.has("group") else await board.busy(name, "pending", FEW)
     consumer = asked.text("consumer", "") or None
     rows: list[dict[str, Any]] = []

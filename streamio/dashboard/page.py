@@ -36,11 +36,13 @@ def environment(settings: Settings) -> Environment:
 async def page(request: Request) -> Response:
     """The page as it is now."""
     board: Board = request.app.state.board
+    name = request.query_params.get("topic") or None
+    shown = name is not None and board.settings.covers(name)
+    if name is not None and shown:
+        board.checked(name)
     await board.sampler.fresh()
     state = await board.state()
     topics: list[dict[str, Any]] = state["sample"]["topics"] if state["sample"] else []
-    name = request.query_params.get("topic") or None
-    shown = name is not None and board.settings.covers(name)
     context = {
         "state": state,
         "sample": state["sample"],

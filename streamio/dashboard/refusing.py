@@ -11,14 +11,14 @@ from starlette.responses import Response
 from ..errors import PublishStopped, SetupError, StreamioError
 from .asking import Asked
 from .board import Board
-from .settings import Forbidden
+from .settings import Busy, Forbidden
 from .views import refusal
 
 KINDS: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
     ((Forbidden,), 403),
     ((ConnectionError, TimeoutError, OSError), 503),
     ((SetupError,), 404),
-    ((StreamioError, RedisError), 409),
+    ((Busy, StreamioError, RedisError), 409),
     ((ValueError, TypeError), 400),
 )
 
@@ -35,8 +35,9 @@ async def telling_errors(board: Board, look: Callable[[Board, Asked], Awaitable[
 
 def told(error: Exception) -> tuple[int, str]:
     """The status and the sentence of an error. One that nobody foresaw is raised."""
+    if isinstance(error, PublishStopped) and not error.ids and isinstance(error.__cause__, Exception):
+        return told(error.__cause__)
     for kinds, status in KINDS:
         if isinstance(error, kinds):
-            cause = f": {error.__cause__}" if isinstance(error, PublishStopped) and error.__cause__ else ""
-            return status, f"{str(error) or type(error).__name__}{cause}"
+            return status, str(error) or type(error).__name__
     raise error

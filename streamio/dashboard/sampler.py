@@ -22,6 +22,7 @@ from ..observing import Sample
 
 LINGER = 5.0  # seconds
 SHARE = 10  # a look is followed by a rest of so many times its length
+SOON = 0.5  # seconds: where looks take longer, none is made out of turn
 FARTHEST = 30.0  # seconds between two attempts to reach a server that is away
 AWAY = (RedisError, StreamioError, OSError)
 logger = logging.getLogger("streamio.dashboard")
@@ -94,7 +95,7 @@ class Sampler:
 
     def hurry(self) -> None:
         """Something was done: look soon, where looks do not take long."""
-        if self.took * SHARE < self.interval and not self.failures:
+        if self.took < SOON and not self.failures:
             self.last = float("-inf")
         self.tell()
         self._bell.set()

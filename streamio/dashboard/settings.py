@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 from starlette.routing import BaseRoute
 
+from ..ids import seconds
 from ..keys import checked, is_side_stream
 
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -39,6 +41,10 @@ class Forbidden(Exception):
     """What the settings of this dashboard do not allow."""
 
 
+class Busy(Exception):
+    """What cannot be done just now, and can be forced."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The options of a dashboard.
@@ -50,6 +56,7 @@ class Settings:
     prefix       the path under which it is served, such as "/streams"
     interval     seconds between two looks at the server
     mask         fields whose values are never shown
+    lease        seconds after which members may claim what another one has, where groups have another `lease` than usual
     extensions   panels that others add
     """
 
@@ -60,6 +67,7 @@ class Settings:
     prefix: str = ""
     interval: float = 1.0
     mask: tuple[str, ...] = ()
+    lease: float = 30.0
     extensions: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
@@ -67,6 +75,10 @@ class Settings:
             if isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} must be a list of words, not {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        for glob in self.topics:
+            if "[!" in glob:
+                raise ValueError(f"topics are globs as Redis writes them: [^…], not [!…] as in {glob!r}")
+        object.__setattr__(self, "lease", seconds(self.lease, "lease"))
         if isinstance(self.interval, bool) or not isinstance(self.interval, (int, float)) or not 0.1 <= self.interval <= 3600:
             raise ValueError(f"interval must be 0.1 to 3600 seconds, not {self.interval!r}")
         if self.token is not None and not (isinstance(self.token, str) and self.token.strip()):
@@ -76,7 +88,7 @@ class Settings:
 
     def covers(self, topic: str) -> bool:
         """Whether this stream may be seen and touched: what streamio keeps beside a topic only where it is named."""
-        return topic in self.topics or (any(fnmatchcase(topic, glob) for glob in self.topics) and not is_side_stream(topic))
+        return topic in self.topics or (any(fits(topic, glob) for glob in self.topics) and not is_side_stream(topic))
 
     def checked(self, topic: str) -> str:
         """The topic's name, where it may be touched."""
@@ -88,6 +100,11 @@ class Settings:
     def allowed_hosts(self) -> list[str]:
         """The names that a request may give as its host."""
         return [*LOCAL, *self.hosts]
+
+
+def fits(name: str, glob: str) -> bool:
+    """Whether the name fits the glob as Redis reads it."""
+    return fnmatchcase(name, re.sub(r"\\(.)", lambda found: f"[{found[1]}]", glob.replace("[^", "[!")))
 
 
 def checked_prefix(prefix: str) -> str:

@@ -40,7 +40,7 @@ class Site:
     """A server in a thread. `made`: an ASGI app that the dashboard is part of."""
 
     def __init__(self, url: str | None, base: str = "", made: Any = None, **options: Any) -> None:
-        self.url, self.base = url, base or options.get("prefix", "")
+        self.url, self.base = url, base or options.get("prefix", "").rstrip("/")
         self.dashboard: Any = made or app(url, **options)
         self.server = Server(self.dashboard) if made is None else plain_server(made)
         self.door = listening("127.0.0.1", 0)

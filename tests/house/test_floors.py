@@ -18,7 +18,7 @@ FLOORS: list[set[str]] = [
         *"composing turns several operating".split(),
     },
     {"observing", "observing.*", "health"},
-    {"telemetry", "telemetry.*", "testing", "testing.*"},
+    {"telemetry", "telemetry.*", "testing", "testing.*", "cli.envelopes", "cli.positions"},
     {"dashboard", "dashboard.*"},
     {"demo", "demo.*"},
     {"cli", "cli.*", "__main__"},
