@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from redis.exceptions import AskError, MovedError, RedisClusterException
+from redis.exceptions import MovedError, RedisClusterException
 
 from ..drivers import asyncio as asyncio_driver
 from ..drivers import blocking as blocking_driver
@@ -118,7 +118,7 @@ class Nodes:
     def _has_moved(self, facts: StreamFacts) -> bool:
         """Whether the node said that another one has the key; it is remembered which."""
         fault = facts.fault
-        if not isinstance(fault, MovedError) or isinstance(fault, AskError):
+        if not isinstance(fault, MovedError):
             return False
         old = self.place(facts.name)
         self.moved[facts.name] = (fault.host or (old[0] if old else ""), fault.port)

@@ -20,10 +20,12 @@ from redis.backoff import ExponentialBackoff
 from redis.cache import CacheConfig
 from redis.credentials import UsernamePasswordCredentialProvider
 
-from streamio import AtLeastOnce, ConsumerGroupTopic, RetryPolicy, Topic
+from streamio import AtLeastOnce, ClaimResult, ConsumerGroupTopic, RetryPolicy, Topic
+from streamio.observing import Observer
 
 from ..topologies import Cluster, Hub, SentinelGroup, world
 from ..world import World
+from .test_group_consumers import fill
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.real]
 
@@ -438,6 +440,33 @@ async def test_a_cluster_client_that_knows_only_a_dead_node_is_led_on_by_the_oth
             cluster.wait()
             cluster.move(topic.name, 1, 0)
         await w.do(topic.close())
+
+
+async def test_a_look_sees_all_nodes_of_a_cluster_follows_what_moved_and_survives_a_node(colour: str, cluster: Cluster) -> None:
+    async with on_cluster(colour, cluster) as (w, client):
+        names = [next(cluster.keys_on(place, w.name + ":%d")) for place in range(3)]
+        for name in names:
+            topic = Topic(name, client)
+            w.things.append(topic)
+            group: Any = ConsumerGroupTopic(topic, "group")
+            ids = fill(w, group, 1, "a", "b")
+            assert await w.do(group.claim("c", ids[0])) == ClaimResult(ids[:1], [])
+            assert (await w.do(group.nack(ids[0])), await w.do(group.bury(ids[1]))) == (1, 1)
+            assert (await w.do(topic.preview_trim(maxlen=0))).pending == {"group": 1}
+        eye = Observer(client, topics=[f"{w.name}:*"])
+        w.things.append(eye)
+        assert await w.do(eye.find()) == sorted(names)
+        for source, target in ((0, 1), (1, 0)):
+            seen = (await w.do(eye.look())).topics
+            assert [(each.name, each.groups[0].waiting, each.groups[0].dead) for each in seen] == [(name, 1, 1) for name in sorted(names)]
+            cluster.move(names[0], source, target)
+        assert [each.error for each in (await w.do(eye.look())).topics] == [None] * 3
+        cluster.servers[2].stop()
+        try:
+            assert [each.error is None for each in (await w.do(eye.look(names))).topics] == [True, True, False]
+        finally:
+            cluster.servers[2].start()
+            cluster.wait()
 
 
 async def test_a_client_that_its_owner_closed_stays_closed(colour: str, cluster: Cluster) -> None:
