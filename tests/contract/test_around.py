@@ -12,7 +12,6 @@ from streamio import RetryPolicy, Topic
 
 from ..world import World
 
-
 pytestmark = pytest.mark.asyncio
 
 
