@@ -83,7 +83,7 @@ class Demo:
         self.left_over = False  # a demo that was killed had left its data, which goes on here
         self.fault = ""  # why nothing more is done
         self.beat: asyncio.Task[None] | None = None
-        self._ending = asyncio.Event()
+        self._ending, self._closed = asyncio.Event(), False
         self._set_up()
 
     def _set_up(self) -> None:
@@ -124,7 +124,9 @@ class Demo:
 
     async def stop(self) -> None:
         """Let all finish, remove the demo's own keys and close the connections."""
-        beat, self.beat = self.beat, None
+        if self._closed:
+            return
+        self._closed, beat, self.beat = True, self.beat, None
         self._ending.set()
         try:
             if beat is not None:
@@ -265,7 +267,7 @@ class Demo:
         most = whole(maxlen, "maxlen", 0, 1_000_000)
         command = f"XTRIM {self.topic.name} MAXLEN = {most}"
         seen = await self.topic.preview_trim(maxlen=most, exact=True)
-        facts = {"entries": seen.entries, "pending": dict(seen.pending), "undelivered": dict(seen.undelivered)}
+        facts: dict[str, Any] = {"entries": seen.entries, "pending": dict(seen.pending), "undelivered": dict(seen.undelivered)}
         open_ = sum(facts["pending"].values()) + sum(facts["undelivered"].values())
         if preview:
             return Act(f"{entries(seen.entries)} would go, {open_} of them not acknowledged yet", command, facts)

@@ -178,6 +178,7 @@ class Worker:
     def state(self) -> dict[str, Any]:
         """The worker as JSON."""
         return {
-            "name": self.name, "processed": self.processed, "reaped": self.reaped, "crashed": self.crashed, "paused": self.paused,
-            "crash_queued": self.crash_queued, "alive": self.alive, "left": self.left, "idle": self.idle, "fault": self.fault, "recent": list(self.recent)[:-4:-1],
+            "name": self.name, "processed": self.processed, "reaped": self.reaped, "crashed": self.crashed, "crash_queued": self.crash_queued,
+            "paused": self.paused, "alive": self.alive, "left": self.left, "idle": self.idle, "fault": self.fault,
+            "recent": list(self.recent)[:-4:-1],
         }  # fmt: skip
