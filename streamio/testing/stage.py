@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NoReturn, Self, cast
+from typing import Any, Self, cast
 
 from ..codec import AnyCodec
 from ..colour import Asyncio, Blocking, C, Coloured, operation
@@ -18,15 +18,16 @@ from ..drivers.embedded import client_from
 from ..drivers.source import Source
 from ..effects import Do, Exchange
 from ..group import ConsumerGroupTopic
-from ..ids import Duration, seconds
+from ..ids import Duration
 from ..member import ConsumerGroupMember
 from ..message import Message
 from ..pipes import Pipeline
 from ..topic import Topic
 from .errors import Killed, NeverSettles
+from .harm import Harming, in_seconds
 from .outcomes import Looking, Outcome
 from .scene import Scene
-from .server import AsideConnection, Fault
+from .server import AsideConnection
 from .trace import Trace
 
 SETTLED = ("acknowledged", "buried")
@@ -35,7 +36,7 @@ SOON = 0.05  # seconds that pass at least from one round to the next
 Player = ConsumerGroupMember[C, Any] | Pipeline[C] | Callable[[], Any]
 
 
-class Acting(Coloured[C]):
+class Acting(Harming, Coloured[C]):
     """What `Stage` and `AsyncStage` share.
 
     now       when the stage's time begins, a datetime (default: now); it stands still from then on
@@ -101,7 +102,7 @@ class Acting(Coloured[C]):
                   more), or several of these, which play one after the other until all have had what is due
         entries   as those of `publish_many`: ("order.placed", {"customer": "Ada"}), or dicts with a `type`; to the topic of the first member
         """
-        players = who if isinstance(who, Sequence) else [who]
+        players = self._players(who)
         self._scene.jumps = 0
         ids = yield from self._publishing(players[0], entries)
         for each in players:
@@ -112,7 +113,7 @@ class Acting(Coloured[C]):
     def settle(self, who: Player[C] | Sequence[Player[C]], *entries: Any) -> Exchange[list[Outcome]]:
         """As `play`, and let time pass until every entry is acknowledged or buried: retries, leases of the dead, delayed entries; what became of
         them. `NeverSettles`, with what is left and why, where that never comes."""
-        players = who if isinstance(who, Sequence) else [who]
+        players = self._players(who)
         ids = yield from self._publishing(players[0], entries)
         known, same, left, due = "", 0, list[Outcome](), cast("float | None", None)
         while same < MOST_ROUNDS:
@@ -153,6 +154,17 @@ class Acting(Coloured[C]):
             yield
         finally:
             self._scene.cast = [play for play in self._scene.cast if play not in cast]
+
+    def _players(self, who: Any) -> Sequence[Any]:
+        """Those who are to play, checked."""
+        players = who if isinstance(who, Sequence) else [who]
+        for each in players:
+            member = each.member if isinstance(each, Pipeline) else each
+            if not isinstance(member, ConsumerGroupMember) and not callable(member):
+                raise TypeError(f"a member, a pipe or a function can play, not {member!r}")
+            if isinstance(member, ConsumerGroupMember) and getattr(member._driver, "scene", None) is not self._scene:
+                raise ValueError(f"{member!r} is not on this stage: make its topic by stage.topic(...), or with stage.client or stage.url")
+        return players
 
     def _publishing(self, first: Any, entries: Sequence[Any]) -> Exchange[list[str]]:
         """Publish the entries of a play to its first player's topic; their ids."""
@@ -216,69 +228,6 @@ class Acting(Coloured[C]):
         found = [outcome for topic, group in groups for outcome in self._looking.outcomes(topic, group)]
         return [outcome for outcome in found if outcome.id in ids] if ids else found
 
-    # -- doing harm ------------------------------------------------------------------------------------------------------------------------------
-
-    def lose_reply(self, command: str, times: int | None = 1) -> None:
-        """Let the server perform the next command of this name, and the connection break before its reply. A script goes by its name in the trace,
-        too ("BURY", "PARK", "OUTPUT"); "*": any. `times` None: from now on, until `heal()`."""
-        self._add(Fault(command, "lose", times))
-
-    def refuse(self, command: str, error: str, times: int | None = 1) -> None:
-        """Let the server refuse the next command of this name, with this error ("OOM command not allowed", "NOGROUP ...")."""
-        self._add(Fault(command, "refuse", times, error))
-
-    def before(self, command: str, action: Callable[[], object]) -> None:
-        """Do this when the next command of this name comes to the server: `stage.before("XACK", stage.crash)`, `stage.before("XACK",
-        stage.redis.flushall)`."""
-        self._add(Fault(command, "before", 1, action=action))
-
-    def after(self, command: str, action: Callable[[], object]) -> None:
-        """Do this when the server has performed the next command of this name, and nobody has its reply yet."""
-        self._add(Fault(command, "after", 1, action=action))
-
-    def _add(self, fault: Fault) -> None:
-        fault.command = fault.command.upper()
-        self._scene.server.faults.append(fault)
-
-    def cut(self, seconds: Duration = 0) -> None:
-        """Break all connections, and refuse new ones for so many seconds of the stage's time."""
-        self._scene.note("stage", "cuts all connections")
-        self._scene.server.cut()
-        away = in_seconds(seconds)
-        if away:
-            self._scene.server.connected = False
-            self._scene.call_later(away, self._is_back)
-
-    def _is_back(self) -> None:
-        self._scene.server.connected = True
-        self._scene.note("server", "is back")
-
-    def heal(self) -> None:
-        """No fault happens any more, and the server can be reached."""
-        self._scene.server.faults.clear()
-        self._scene.server.connected = True
-
-    def crash(self) -> NoReturn:
-        """The process dies here, as by SIGKILL: for handlers and what they call, and for `before` and `after`.
-
-        `play` returns, and what the member had in hand is pending until its lease ends. The next process has another member (`member.clone()`).
-        """
-        if not self._scene.players:
-            raise RuntimeError(
-                "crash() is for what happens during a play: a handler, or before() and after(); kill(member) kills one that does not play"
-            )
-        self._scene.kill()
-        raise Killed
-
-    def kill(self, member: ConsumerGroupMember[C, Any] | Pipeline[C]) -> None:
-        """End this member's process, as by SIGKILL: while it plays, here and now (see `crash`)."""
-        whole: Any = member.member if isinstance(member, Pipeline) else member
-        if whole.lifecycle in self._scene.players:
-            self._scene.kill(whole._driver)
-        for driver in self._scene.fellows(whole._driver):
-            self._scene.bury(driver)
-        whole._let_go()
-
     # -- the end ---------------------------------------------------------------------------------------------------------------------------------
 
     def close(self, strict: bool | None = None) -> None:
@@ -316,11 +265,6 @@ def groups_of(thing: Any) -> Sequence[ConsumerGroupTopic[Any]]:
         return [thing]
     member = thing.member if isinstance(thing, Pipeline) else thing
     return list(member.groups) if isinstance(member, ConsumerGroupMember) else []
-
-
-def in_seconds(duration: Duration) -> float:
-    """The duration in seconds."""
-    return seconds(duration, "seconds")
 
 
 def lines(outcomes: Sequence[Outcome]) -> str:
