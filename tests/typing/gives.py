@@ -18,6 +18,7 @@ from redis.sentinel import Sentinel
 from streamio import (
     Asyncio,
     Blocking,
+    ClaimResult,
     CloudEventsCodec,
     ConsumerGroupMember,
     ConsumerGroupTopic,
@@ -38,14 +39,36 @@ from streamio import (
     ReapResult,
     RedriveResult,
     RetryPolicy,
+    SeekPreview,
     StreamersonCodec,
     StreamersonTopic,
     Topic,
     TopicInfo,
+    TrimPreview,
     TrimResult,
     TypedCodec,
     from_url,
 )
+from streamio.observing import History, Observer, Sample, as_json
+
+
+async def an_observer_has_its_clients_colour(client: redis.Redis, other: redis.asyncio.Redis) -> None:
+    eye = Observer(client, topics=["orders:*"], most=10, lease=timedelta(minutes=1), limit=5)
+    assert_type(eye, Observer[Blocking])
+    assert_type(Observer("memory://t"), Observer[Blocking])
+    assert_type(eye.find(side_streams=True), list[str])
+    assert_type(eye.look(["orders"]), Sample)
+    assert_type(eye.close(), None)
+    with eye as entered:
+        assert_type(entered, Observer[Blocking])
+    later = Observer(other)
+    assert_type(later, Observer[Asyncio])
+    assert_type(await later.find(), list[str])
+    assert_type(await later.look(), Sample)
+    history = History(seconds=900, interval=1)
+    history.add(eye.look())
+    assert_type(history.series("orders", "billing"), dict[str, list[float | None]])
+    assert_type(as_json(eye.look()), Any)
 
 
 async def several_groups_make_one_member(
@@ -166,6 +189,12 @@ def a_blocking_group(group: ConsumerGroupTopic[Blocking]) -> None:
     assert_type(group.handover(group.member("a"), None), int)
     assert_type(group.remove_consumer("a", heir=group.member("b")), bool)
     assert_type(group.reap(), ReapResult)
+    assert_type(group.ack("1-1"), int)
+    assert_type(group.nack("1-1", delay=timedelta(seconds=5)), int)
+    assert_type(group.bury("1-1", "2-1", reason="seen to"), int)
+    assert_type(group.claim(group.member("a"), "1-1", idle=5, count=10), ClaimResult)
+    assert_type(group.preview_seek("$"), SeekPreview)
+    assert_type(group.topic.preview_trim(maxlen=10), TrimPreview)
     for message in group:
         assert_type(message, Message)
 
@@ -227,6 +256,12 @@ async def an_asyncio_group(group: ConsumerGroupTopic[Asyncio]) -> None:
     assert_type(await group.handover(group.member("a"), None), int)
     assert_type(await group.remove_consumer("a", heir=group.member("b")), bool)
     assert_type(await group.reap(), ReapResult)
+    assert_type(await group.ack("1-1"), int)
+    assert_type(await group.nack("1-1", delay=5), int)
+    assert_type(await group.bury("1-1"), int)
+    assert_type(await group.claim("a"), ClaimResult)
+    assert_type(await group.preview_seek(timedelta(hours=1)), SeekPreview)
+    assert_type(await group.topic.preview_trim(acked=True), TrimPreview)
     async for message in group:
         assert_type(message, Message)
 

@@ -16,6 +16,7 @@ from streamio import (
     StreamersonTopic,
     Topic,
 )
+from streamio.observing import Observer
 
 
 def plain(message: Message) -> None: ...
@@ -281,3 +282,11 @@ def groups_of_two_colours(one: ConsumerGroupTopic[Blocking], other: ConsumerGrou
     ConsumerGroupMember({one: "high"})  # error
     member.add_group("orders")  # error
     member.add_group(one, priority="high")  # error
+
+
+async def an_observer_of_the_other_colour(eye: Observer[Blocking], other: Observer[Asyncio]) -> None:
+    await eye.look()  # error
+    with other:  # error
+        pass
+    eye.look("orders", "billing")  # error
+    Observer(5)  # error
