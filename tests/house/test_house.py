@@ -18,7 +18,7 @@ from types import ModuleType
 import pytest
 
 import streamio
-from streamio import ConsumerGroupMember, ConsumerGroupTopic
+from streamio import ConsumerGroupMember, ConsumerGroupTopic, testing
 from streamio.options import GroupOptions, MemberOptions
 
 from .source import ROOT, Function, Module, modules
@@ -33,8 +33,8 @@ DROPPED = {
     ("drivers.asyncio", "asyncio.TimeoutError"): "a rest that nobody ended is over",
     ("items", "StopAsyncIteration"): "the iterable is through",
 }
-# Overridden methods that pyee, io and click call.
-CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1"} | {"list_commands", "get_command", "format_commands"}
+# What pyee, io, click and pytest call.
+CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1"} | {"list_commands", "get_command", "format_commands"} | {"async_stage", "pytest_runtest_makereport"}
 THIRD = {"redis", "hiredis", "pyee", "fakeredis", "msgspec", "pydantic", "pydantic_core"}  # hiredis comes as redis[hiredis]
 EDGES = {  # what the rooms with an extra of their own may import beside that
     "cli": {"click", "rich"},
@@ -97,9 +97,10 @@ def defined(module: Module) -> Iterator[str]:
 
 
 def public() -> set[str]:
-    """The names that users may use: those of the package, and the members of its classes."""
-    classes = [getattr(streamio, name) for name in streamio.__all__ if isinstance(getattr(streamio, name), type)]
-    return {*streamio.__all__, *(member for each in classes for member in dir(each) if not member.startswith("_"))}
+    """The names that users may use: those of the package and of its test kit, and the members of their classes."""
+    found = [*streamio.__all__, *testing.__all__]
+    classes = [each for name in found if isinstance(each := getattr(streamio, name, getattr(testing, name, None)), type)]
+    return {*found, *(member for each in classes for member in dir(each) if not member.startswith("_"))}
 
 
 def words(text: str) -> Iterator[str]:
