@@ -34,7 +34,10 @@ DROPPED = {
     ("items", "StopAsyncIteration"): "the iterable is through",
 }
 # What pyee, io, click and pytest call.
-CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1"} | {"list_commands", "get_command", "format_commands"} | {"async_stage", "pytest_runtest_makereport"}
+CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1", "list_commands", "get_command", "format_commands"} | {
+    "async_stage",
+    "pytest_runtest_makereport",
+}
 THIRD = {"redis", "hiredis", "pyee", "fakeredis", "msgspec", "pydantic", "pydantic_core"}  # hiredis comes as redis[hiredis]
 EDGES = {  # what the rooms with an extra of their own may import beside that
     "cli": {"click", "rich"},
