@@ -41,8 +41,23 @@ def quiet_on_closed_pipe() -> Generator[None, None, None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard()
         raise click.exceptions.Exit(0) from None
+
+
+def discard() -> None:
+    """Let all that is, or will be, written to stdout go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def flush() -> None:
+    """Write what is buffered; what cannot be written goes nowhere, so that the interpreter does not complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard()
 
 
 def exit_code_for(error: BaseException) -> int:

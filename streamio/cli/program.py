@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from .ending import exit_code_for, quiet_on_closed_pipe, tell
+from .ending import exit_code_for, flush, quiet_on_closed_pipe, tell
 from .session import OUTPUTS, Session
 from .table import ALIASES, COMMANDS
 
@@ -44,6 +44,8 @@ class Program(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the words begin with."""
         if args and args[0] not in COMMANDS and args[0] not in ALIASES and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
             near = get_close_matches(args[0], [*COMMANDS, *ALIASES], 1)
             ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
@@ -135,6 +137,9 @@ program = Program(
 def run(words: list[str]) -> int:
     """The exit code, once the command has run."""
     session = Session()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # (a name that is not UTF-8 is no reason to fail)
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = program.main(words, "streamio", standalone_mode=False, obj=session)
         return code if isinstance(code, int) else 0
@@ -143,4 +148,4 @@ def run(words: list[str]) -> int:
         return exit_code_for(error)
     finally:
         session.close()
-        sys.stderr.flush()
+        flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import signal
 import subprocess
 import sys
@@ -148,6 +149,18 @@ def test_a_closed_pipe_ends_silently(real_server: RedisServer, topic: Any) -> No
 
 
 @pytest.mark.slow
+def test_a_failed_check_is_told_by_its_code_also_into_a_closed_pipe_or_a_full_disk(real_server: RedisServer, topic: Any) -> None:
+    topic.publish("a", x=1)
+    topic.group("g").create("0")
+    command = f"{' '.join(PROGRAM)} -q -u {real_server.url} report {topic.name} --fail-lag 0"
+    script = f"{command} | true; echo ${{PIPESTATUS[0]}}; {command} > /dev/full; echo $?"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=buffered)
+    fault = f"streamio: {topic.name} g: lag 1, at most 0 allowed\n"
+    assert (done.stdout, done.stderr) == ("2\n2\n", 2 * fault)
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_no_traceback(real_server: RedisServer, topic: Any) -> None:
     topic.publish("a", x=1)
     program = subprocess.Popen([*PROGRAM, "-u", real_server.url, "cat", "-f", topic.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -216,6 +229,14 @@ ROWS = [{"a": "x\x1b[31m", "n": 1.23456}, {"a": None, "n": 20}]
 )
 def test_rows_are_printed_as_the_output_says(kind: str, printed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert called(monkeypatch, lambda: emit(ROWS), "-o", kind).out == printed
+
+
+def test_a_name_that_is_not_utf_8_is_told_all_the_same(run: Run, name: str, real_server: RedisServer) -> None:
+    with real_server.client() as client:
+        client.xgroup_create(name, b"g\xff", "$", mkstream=True)
+    assert run("report", name, "--fail-lag", "9").json[0]["group"] == "g\udcff"
+    assert "g\\udcff" in run("report", name, "--fail-lag", "9", "-o", "table").out
+    assert "g\\xff" in run("info", name, "-o", "table").out
 
 
 def test_nothing_steers_the_terminal() -> None:
