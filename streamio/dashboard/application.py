@@ -19,7 +19,7 @@ from .acting import acting
 from .actions import ACTIONS
 from .board import Board
 from .events import events
-from .health import healthz
+from .health import healthz, metrics
 from .login import login, logout
 from .looking import LOOKS, looking
 from .page import STATIC, environment, page
@@ -68,6 +68,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route("/login", login, methods=["GET", "POST"]),
         Route("/logout", logout, methods=["POST"]),
         Route("/healthz", healthz),
+        Route("/metrics", metrics),
         Route("/api/events", events),
         *(Route(path, looking(look)) for path, look in LOOKS.items()),
         *(Route(path, acting(action), methods=["POST"]) for path, action in ACTIONS.items()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,10 +19,12 @@ from ..topic import Topic
 from .journal import Journal
 from .sampler import Sampler
 from .settings import Settings
+from .views import json_text
 
 GROUPS, CONSUMERS = 50, 50  # of a topic and of a group that are told; the rest is counted
 TRACKED = 200  # groups whose history is kept
 ASKED, BESIDE = 60.0, 10  # for how long a topic that was asked for is looked at, and how many of them are
+MOST_ASKED = 100
 WORST = {"stuck": 0, "behind": 1, "ok": 2, "idle": 3}
 
 
@@ -88,7 +89,10 @@ class Board:
 
     def checked(self, topic: str) -> str:
         """The topic's name, where it may be seen and touched."""
-        self.asked[self.settings.checked(topic)] = time.monotonic()
+        self.asked.pop(self.settings.checked(topic), None)
+        self.asked[topic] = time.monotonic()
+        if len(self.asked) > MOST_ASKED:
+            del self.asked[next(iter(self.asked))]
         return topic
 
     async def busy(self, topic: str, what: str, most: int) -> list[str]:
@@ -143,7 +147,7 @@ class Board:
         """The same as JSON, made once for all who watch."""
         key = (self.sampler.version, len(self.sampler.viewers))
         if self._told is None or self._told[:2] != key:
-            self._told = (*key, json.dumps(await self.state()))
+            self._told = (*key, json_text(await self.state()))
         return self._told[2]
 
 

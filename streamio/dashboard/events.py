@@ -30,13 +30,8 @@ class Ending:
 async def events(request: Request) -> Response:
     """The stream of events."""
     board: Board = request.app.state.board
-    viewer = board.sampler.watch()
+    viewer = Viewer()
     stream = telling(board, viewer, last_action(request.headers.get("last-event-id"), board.journal.count))
-    try:
-        await board.sampler.fresh()
-    except BaseException:
-        board.sampler.leave(viewer)
-        raise
     ending: Any = Ending(viewer)
     return EventSourceResponse(stream, ping=PING, shutdown_event=ending, shutdown_grace_period=1, send_timeout=60)
 
@@ -44,7 +39,9 @@ async def events(request: Request) -> Response:
 async def telling(board: Board, viewer: Viewer, action: int) -> AsyncIterator[ServerSentEvent]:
     """The newest state at once and whenever it changes, and every action above this number."""
     version, number = -1, action
+    board.sampler.watch(viewer)
     try:
+        await board.sampler.fresh()
         while not viewer.over:
             viewer.news.clear()
             for each in board.journal.above(number):

@@ -119,6 +119,7 @@ async def export(board: Board, asked: Asked) -> Response:
     """All entries between two positions, whole, as lines of JSON."""
     name = board.checked(asked.text("topic"))
     async with board.topic(name) as topic:
+        await topic.length()  # (what is no stream is told before the file begins)
         bounds = await first(topic, asked.text("start", "start")), await last(topic, asked.text("end", "end"))
     file = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_.") else "_" for sign in name)[:100]
     headers = {"Content-Disposition": f'attachment; filename="{file}.jsonl"'}

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..cli.positions import Place, below, duration, place
 from ..colour import Asyncio
-from ..ids import FIRST, LAST, NEW, Position
+from ..ids import FIRST, ID, LAST, NEW, Position
 from ..topic import Topic
 
 MOST = 10_000  # entries that a position counts
@@ -22,7 +22,9 @@ def read(text: str) -> Place:
 
 
 async def first(topic: Topic[Asyncio, Any], text: str) -> Position:
-    """Where to begin to read, itself included."""
+    """Where to begin to read, itself included; behind `(ID`."""
+    if is_beside(text):
+        return text
     found = read(text)
     if found.kind in ("id", "moment"):
         return known(found)
@@ -33,7 +35,9 @@ async def first(topic: Topic[Asyncio, Any], text: str) -> Position:
 
 
 async def last(topic: Topic[Asyncio, Any], text: str) -> Position:
-    """Where to end, itself included."""
+    """Where to end, itself included; before `(ID`."""
+    if is_beside(text):
+        return text
     found = read(text)
     if found.kind in ("id", "moment"):
         return known(found)
@@ -53,6 +57,11 @@ async def above(topic: Topic[Asyncio, Any], text: str) -> Position:
     if not isinstance(where, str):
         return where
     return where[1:] if where.startswith("(") else below(where)
+
+
+def is_beside(text: str) -> bool:
+    """Whether this is an id that is not meant itself."""
+    return text.startswith("(") and ID.fullmatch(text[1:]) is not None
 
 
 def known(found: Place) -> Position:

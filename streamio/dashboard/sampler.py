@@ -65,13 +65,11 @@ class Sampler:
 
     # -- watching -------------------------------------------------------------------------------------------------------------------
 
-    def watch(self) -> Viewer:
-        """A new viewer; `leave` lets it go."""
+    def watch(self, viewer: Viewer) -> None:
+        """The viewer watches from now on, until it leaves."""
         self.touch()
-        viewer = Viewer()
         self.viewers.add(viewer)
         self._bell.set()
-        return viewer
 
     def leave(self, viewer: Viewer) -> None:
         """The viewer watches no more."""
@@ -116,8 +114,9 @@ class Sampler:
     # -- looking --------------------------------------------------------------------------------------------------------------------
 
     async def fresh(self) -> Sample | None:
-        """The last look, or a new one where that is older than `interval`; None where the server was never reached."""
-        self.touch()
+        """The last look, or a new one where that is older than `rest`; None where the server was never reached."""
+        if asyncio.current_task() is not self._task:
+            self.touch()
         async with self._lock:
             if time.monotonic() - self.last > self.rest:
                 await self._look()
@@ -130,14 +129,22 @@ class Sampler:
         return max(self.interval, away, min(FARTHEST, self.took * SHARE))
 
     async def _run(self) -> None:
-        """Look while somebody watches."""
+        """Look while somebody watches; give back what is open when nobody does. Who comes while that is closed is looked for again."""
         try:
-            while self.viewers or time.monotonic() - self.used < LINGER:
-                if self.viewers:
-                    await self.fresh()
-                await self._pause()
+            while self.wanted:
+                while self.wanted:
+                    if self.viewers:
+                        await self.fresh()
+                    await self._pause()
+                async with self._lock:
+                    await self.idle()
         finally:
             await self.idle()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody watches, or asked a moment ago."""
+        return bool(self.viewers) or time.monotonic() - self.used < LINGER
 
     async def _pause(self) -> None:
         """Rest until the next look is due, or a viewer comes who has none."""

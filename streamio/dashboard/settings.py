@@ -75,6 +75,10 @@ class Settings:
             if isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} must be a list of words, not {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.topics:
+            raise ValueError("topics must name one at least")
+        for host in self.hosts:
+            checked_host(host)
         for glob in self.topics:
             if "[!" in glob:
                 raise ValueError(f"topics are globs as Redis writes them: [^…], not [!…] as in {glob!r}")
@@ -105,6 +109,13 @@ class Settings:
 def fits(name: str, glob: str) -> bool:
     """Whether the name fits the glob as Redis reads it."""
     return fnmatchcase(name, re.sub(r"\\(.)", lambda found: f"[{found[1]}]", glob.replace("[^", "[!")))
+
+
+def checked_host(host: str) -> None:
+    """Refuse what no request's host could be."""
+    plain = host.removeprefix("*.") if isinstance(host, str) and host != "*" else "any" if host == "*" else ""
+    if not plain or "*" in plain or "/" in plain or (":" in plain and not (plain.startswith("[") and plain.endswith("]"))):
+        raise ValueError(f"hosts are names without a port, such as streams.example, *.example or [::1], not {host!r}")
 
 
 def checked_prefix(prefix: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from streamio.dashboard.journal import Journal
 
-from .site import Reply, Site, until
+from .site import Reply, Site
 
 
 def ids_of(raw: Any, stream: str) -> list[str]:
@@ -176,11 +177,13 @@ def test_the_log_keeps_only_the_newest() -> None:
     assert journal.newest(1)[0]["number"] == 1000 and len(journal.newest(1)[0]["command"]) < 500
 
 
-def test_an_action_shows_at_once(site: Site, stream: str, raw: Any) -> None:
+def test_an_action_shows_at_once(serve: Callable[..., Site], stream: str, raw: Any) -> None:
+    slow = serve(topics=(stream,), interval=60, read_only=False)
+
     def pending(state: Any) -> list[int]:
         return [group["pending"] for topic in state["sample"]["topics"] if topic["name"] == stream for group in topic["groups"]]
 
-    with site.watching() as events:
-        site.post("/api/ack", {"topic": stream, "group": "g", "ids": ids_of(raw, stream)})
+    with slow.watching() as events:
+        assert pending(events.of("state")) == [4]
+        slow.post("/api/ack", {"topic": stream, "group": "g", "ids": ids_of(raw, stream)})
         events.of("state", lambda state: pending(state) == [0])
-    until(lambda: pending(site.get("/api/state").json) == [0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -57,6 +58,8 @@ def test_entries_come_newest_first_where_that_is_asked_for(site: Site, stream: s
     came = site.get(f"/api/entries?topic={stream}&reverse=true&count=2").json
     assert [each["id"] for each in came["entries"]] == [ids[4], ids[3]]
     assert (came["scanned"], came["next"]) == (2, ids[3])
+    older = site.get(f"/api/entries?topic={stream}&reverse=true&end=({came['next']}").json
+    assert [each["id"] for each in older["entries"]] == ids[2::-1]
     assert came["entries"][0]["fields"] == {"type": "order.paid", "n": "4"}
 
 
@@ -199,8 +202,23 @@ def test_what_is_not_there_is_told_as_json(site: Site) -> None:
 
 def test_a_stream_that_is_none_is_told(site: Site, key: str, raw: Any) -> None:
     raw.set(key, "text")
-    answer = site.get(f"/api/entries?topic={key}")
-    assert answer.status == 404 and key in answer.json["error"]
+    for path in ("entries", "export"):
+        answer = site.get(f"/api/{path}?topic={key}")
+        assert answer.status == 404 and key in answer.json["error"]
+
+
+def test_prometheus_is_told_what_the_page_shows(site: Site, stream: str) -> None:
+    shown(site, stream)
+    answer = site.get("/metrics")
+    assert answer.status == 200 and answer.headers["content-type"].startswith("text/plain")
+    assert any(stream in line and line.endswith(" 5.0") for line in answer.text.splitlines())
+
+
+def test_metrics_name_the_extra_that_is_missing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "streamio.telemetry.prometheus", raising=False)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    answer = site.get("/metrics")
+    assert answer.status == 501 and "streamio[prometheus]" in answer.json["error"]
 
 
 def test_scripts_and_styles_come_from_the_dashboard_itself(site: Site) -> None:

@@ -195,6 +195,9 @@ def test_the_servers_password_is_not_shown(url: str, shown: str) -> None:
         ({"topics": ["[!a]*"]}, "[^…]"),
         ({"prefix": 1}, "prefix"),
         ({"lease": -1}, "lease"),
+        ({"topics": ()}, "topics"),
+        ({"hosts": ["streams.example:80"]}, "hosts"),
+        ({"hosts": ["*example"]}, "hosts"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], says: str) -> None:
