@@ -14,14 +14,15 @@ import pytest_asyncio
 from streamio import from_url
 from streamio.demo import Demo
 
+both = pytest.mark.parametrize("url", ["embedded", "real"], indirect=True)
 numbers = itertools.count(1)
 Made = Callable[..., Awaitable[Demo]]
 
 
-@pytest.fixture(params=["embedded", "real"])
+@pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
-    """A server's address."""
-    if request.param == "embedded":
+    """A server's address: the embedded one's, unless the test says which."""
+    if getattr(request, "param", "embedded") == "embedded":
         return f"memory://demo-test-{next(numbers)}"
     return str(request.getfixturevalue("real_server").url)
 

@@ -10,7 +10,7 @@ import pytest
 
 from streamio.demo import Demo, Refused
 
-from .conftest import Made, until
+from .conftest import Made, both, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -55,6 +55,7 @@ async def crashed(demo: Demo, count: int = 3, name: str = "worker-a") -> list[st
     return [row.id for row in await pending(demo, name)]
 
 
+@both
 async def test_what_a_crashed_worker_had_is_claimed_and_handled_by_its_peer(demo: Demo) -> None:
     counts = handled(demo)
     await demo.crash("notifications", "worker-a", 3)
@@ -75,6 +76,7 @@ async def test_what_a_crashed_worker_had_is_claimed_and_handled_by_its_peer(demo
     await until(lambda: worker(demo, "worker-a")["alive"])  # nothing is left under its name
 
 
+@both
 async def test_a_peer_takes_over_by_itself_after_the_lease(made: Made) -> None:
     demo = await made(claim_idle=0.1)
     await crashed(demo)
@@ -89,6 +91,7 @@ async def test_idle_time_grows_while_a_worker_is_down(demo: Demo) -> None:
     await until(lambda: worker(demo, "worker-a")["idle"] > first)
 
 
+@both
 async def test_a_crashed_worker_that_comes_back_handles_its_own_first(made: Made) -> None:
     demo = await made(claim_idle=30)
     counts = handled(demo)
@@ -112,6 +115,7 @@ async def test_a_crash_waits_for_its_entries(demo: Demo) -> None:
         await demo.crash("notifications", "worker-a")
 
 
+@both
 async def test_removing_a_worker_hands_over_first_and_loses_nothing(made: Made) -> None:
     demo = await made(claim_idle=30)
     counts = handled(demo)
@@ -152,6 +156,7 @@ async def test_a_worker_whose_entries_cannot_be_handed_over_stays(demo: Demo, mo
     assert worker(demo, "worker-a")["processed"]
 
 
+@both
 async def test_what_is_trimmed_while_pending_is_told(made: Made) -> None:
     demo = await made(claim_idle=30)
     lost = await crashed(demo)
@@ -167,6 +172,7 @@ async def test_what_is_trimmed_while_pending_is_told(made: Made) -> None:
     assert demo.state()["story"]["lost"] == 0
 
 
+@both
 async def test_a_replay_leaves_the_groups_alone(demo: Demo) -> None:
     ids = (await demo.produce(30)).result["ids"]
     await until(lambda: is_settled(demo))
@@ -178,6 +184,7 @@ async def test_a_replay_leaves_the_groups_alone(demo: Demo) -> None:
     assert await demo.topic.groups() == before
 
 
+@both
 async def test_a_paused_worker_reads_nothing_and_keeps_what_is_pending(made: Made) -> None:
     demo = await made(claim_idle=30)
     lost = await crashed(demo)
@@ -226,6 +233,7 @@ async def test_what_there_is_not_is_refused_by_name(demo: Demo) -> None:
         await demo.replay("soon")
 
 
+@both
 async def test_a_reset_restores_the_beginning(demo: Demo, raw: Any) -> None:
     await demo.add_worker("analytics", "worker-d")
     await crashed(demo)

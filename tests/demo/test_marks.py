@@ -9,7 +9,7 @@ import pytest
 from streamio import SetupError
 from streamio.demo import Demo, Refused
 
-from .conftest import Made, until
+from .conftest import Made, both, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,6 +28,7 @@ async def keys(raw: Any, demo: Demo) -> list[str]:
     return sorted([key async for key in raw.scan_iter(f"{demo.topic.name}*")])
 
 
+@both
 async def test_a_stream_of_somebody_else_is_refused_and_left_alone(made: Made, raw: Any) -> None:
     await raw.xadd("theirs", {"a": "b"})
     with pytest.raises(SetupError, match="'theirs', or a key beside it, was not made by a demo: nothing was touched"):
@@ -54,6 +55,7 @@ async def test_dead_letters_of_somebody_else_are_refused(made: Made, raw: Any) -
     assert await raw.xlen("hers:dead:{hers}:analytics") == 1
 
 
+@both
 async def test_two_demos_at_once_are_refused_on_one_stream(made: Made) -> None:
     demo = await made(key="twice")
     with pytest.raises(SetupError, match="another demo is running on 'twice'"):
@@ -63,6 +65,7 @@ async def test_two_demos_at_once_are_refused_on_one_stream(made: Made) -> None:
     await made(key="another")
 
 
+@both
 async def test_what_a_killed_demo_left_goes_on(made: Made) -> None:
     demo = await made(key="left")
     await demo.pause("notifications", "worker-a")
@@ -74,6 +77,7 @@ async def test_what_a_killed_demo_left_goes_on(made: Made) -> None:
     await until(lambda: again.teams["notifications"].acked == 10)
 
 
+@both
 async def test_at_the_end_its_keys_are_gone(made: Made, raw: Any) -> None:
     demo = await made()
     await raw.set(f"{demo.topic.name}:notes", "somebody's")
@@ -84,6 +88,7 @@ async def test_at_the_end_its_keys_are_gone(made: Made, raw: Any) -> None:
     assert await keys(raw, demo) == [f"{demo.topic.name}:notes"]
 
 
+@both
 async def test_a_demo_whose_keys_another_one_took_stops_and_deletes_nothing(made: Made, raw: Any) -> None:
     demo = await made(key="taken", rate=50)
     await raw.hset(demo.marks.marker, "token", "another's")
