@@ -68,10 +68,11 @@ return {last, claimed, lost, #pending}
 """
 )
 
-# keys: stream; args: group, or '' for the stream's own entries; first id, last id, how many to look at -> {how many there are, the last or ''}
+# keys: stream; args: group, or the stream's own entries by XRANGE or XREVRANGE; where to begin, where to end, how many to look at
+# -> {how many there are, the last of them or ''}
 COUNT = Script("""
 local found
-if ARGV[1] == '' then found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
+if ARGV[5] then found = redis.call(ARGV[5], KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
 else found = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]) end
 return {#found, #found > 0 and found[#found][1] or ''}
 """)
@@ -97,6 +98,16 @@ def claim(keys: Words, group: str, to: str, idle: tuple[float, float], most: int
     return ran(CLAIM, keys, (group, to, *times, WAITING, str(DEAD_LETTERS), str(most), start, *rest), lambda reply: Claimed(*reply))
 
 
-def count(key: str, group: str, start: str, end: str, most: int) -> Command[tuple[int, str]]:
-    """How many entries of the stream (group '') or of the group's pending ones lie in the range, `most` at most, and the last of them."""
-    return ran(COUNT, (key,), (group, start, end, str(most)), lambda reply: (int(reply[0]), str(reply[1])))
+def count(key: str, start: str, end: str, most: int, reverse: bool = False) -> Command[tuple[int, str]]:
+    """How many entries of the stream lie between these ids, `most` at most, and the last of them; `reverse`: from the newer id down."""
+    return ran(COUNT, (key,), ("", start, end, str(most), "XREVRANGE" if reverse else "XRANGE"), counted)
+
+
+def count_pending(key: str, group: str, start: str, end: str, most: int) -> Command[tuple[int, str]]:
+    """As `count`, of what is pending in the group."""
+    return ran(COUNT, (key,), (group, start, end, str(most)), counted)
+
+
+def counted(reply: Sequence[int | str]) -> tuple[int, str]:
+    """What COUNT gives."""
+    return int(reply[0]), str(reply[1])

@@ -22,15 +22,22 @@ class History:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
                 raise ValueError(f"{name} must be a number of seconds, more than 0, not {value!r}")
         self.size = max(2, math.ceil(seconds / interval))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing was seen yet."""
         self._at = array("d")
         self._next = 0
         self._rings: dict[Key, tuple[array[float], ...]] = {}
         self._seen: dict[Key, int] = {}
 
     def add(self, sample: Sample) -> None:
-        """Remember the sample; one that is not newer than the last is left out."""
-        if self._next and sample.at <= self._at[(self._next - 1) % self.size]:
+        """Remember the sample; the same one again is left out. Where the server's clock went back, all begins anew."""
+        last = self._at[(self._next - 1) % self.size] if self._next else -math.inf
+        if sample.at == last:
             return
+        if sample.at < last:
+            self._begin()
         put(self._at, self._next % self.size, sample.at)
         rows = dict(rows_of(sample))
         for key in rows.keys() - self._rings.keys():

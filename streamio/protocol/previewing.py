@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..acts import count
-from ..commands import xinfo_groups, xinfo_stream, xpending, xrange
+from ..acts import count, count_pending
+from ..commands import Command, xinfo_groups, xinfo_stream, xpending, xrange
 from ..effects import Exchange
 from ..errors import SetupError
 from ..ids import FIRST, LAST, NEW, after, split
@@ -18,19 +18,32 @@ from .groups import is_lost
 from .inspecting import lag_of
 
 PAGE = 1000  # entries that one script counts
+NOBODYS = "0-1"  # the lowest id that an entry can have: none lies below
 Facts = dict[str, Any]
 
 
-def counting(topic: str, start: str, end: str, group: str = "", most: int | None = None) -> Exchange[tuple[int, str]]:
-    """How many entries there are in the range, `most` at most, and the last of them (''). With a group: of what is pending in it."""
+def counting(page: Callable[[str, int], Command[tuple[int, str]]], start: str, most: int | None = None) -> Exchange[tuple[int, str]]:
+    """How many there are from `start` on, `most` at most, and the last of them (''). `page` is the command for a part of them."""
     found, last = 0, ""
     while most is None or found < most:
         wanted = PAGE if most is None else min(PAGE, most - found)
-        number, edge = yield from call(count(topic, group, start, end, wanted))
+        number, edge = yield from call(page(start, wanted))
         found, last, start = found + number, edge or last, f"({edge}"
         if number < wanted:
             break
     return found, last
+
+
+def entries_in(topic: str, start: str, end: str) -> Exchange[int]:
+    """How many entries there are between these ids."""
+    number, _ = yield from counting(lambda first, most: count(topic, first, end, most), start)
+    return number
+
+
+def pending_in(topic: str, group: str, end: str) -> Exchange[int]:
+    """How many pending entries the group has up to this id."""
+    number, _ = yield from counting(lambda first, most: count_pending(topic, group, first, end, most), FIRST)
+    return number
 
 
 def seek_preview(topic: str, group: str, position: str) -> Exchange[SeekPreview]:
@@ -49,7 +62,7 @@ def seek_preview(topic: str, group: str, position: str) -> Exchange[SeekPreview]
     elif lag is not None and not forward and first and split(target) < split(first[0]):
         entries = stream["length"] - lag
     else:
-        entries, _ = yield from counting(topic, after(low), high)
+        entries = yield from entries_in(topic, after(low), high)
     return SeekPreview(current, target, entries, forward)
 
 
@@ -58,21 +71,29 @@ def trim_preview(topic: str, how: str, threshold: str, acked: bool, ignore: Coll
     stream, groups = yield from stream_and_groups(topic)
     if stream is None:
         return TrimPreview(0, {}, {}, None)
-    edge = yield from edge_of(topic, how, threshold, stream["length"])
+    edge, entries = yield from edge_of(topic, how, threshold, stream["length"])
     if acked:
         floor = yield from floor_of(topic, [facts for facts in groups if facts["name"] not in ignore])
-        edge = floor if edge is None or split(floor) < split(edge) else edge
-    if edge is not None and split(edge) == (0, 0):
-        edge = "0-1"  # no entry is below
+        edge, entries = (floor, None) if edge is None or split(floor) < split(edge) else (edge, entries)
+    edge = NOBODYS if edge is not None and split(edge) == (0, 0) else edge
     below = LAST if edge is None else f"({edge}"
-    entries, _ = yield from counting(topic, FIRST, below)
+    entries = entries if entries is not None else (yield from entries_in(topic, FIRST, below))
     pending, undelivered = {}, {}
     for facts in groups:
-        name, last = facts["name"], facts["last-delivered-id"]
-        pending[name], _ = yield from counting(topic, FIRST, below, name)
-        undelivered[name] = 0 if edge is not None and split(edge) <= split(after(last)) else (yield from counting(topic, after(last), below))[0]
+        pending[facts["name"]] = yield from pending_in(topic, facts["name"], below)
+        undelivered[facts["name"]] = yield from undelivered_in(stream, {"topic": topic, **facts}, edge, entries)
     kept = [] if edge is None else (yield from call(xrange(topic, edge, LAST, 1)))
     return TrimPreview(entries, pending, undelivered, kept[0][0] if kept else None)
+
+
+def undelivered_in(stream: Facts, group: Facts, edge: str | None, entries: int) -> Exchange[int]:
+    """How many of the first so many entries, which lie below the edge, the group was not given yet."""
+    length, lag, last = int(stream["length"]), lag_of(stream, group), group["last-delivered-id"]
+    if lag is not None:
+        return max(0, entries - (length - lag))
+    if edge is not None and split(edge) <= split(after(last)):
+        return 0
+    return (yield from entries_in(group["topic"], after(last), LAST if edge is None else f"({edge}"))
 
 
 def stream_and_groups(topic: str) -> Exchange[tuple[Facts | None, list[Facts]]]:
@@ -87,17 +108,19 @@ def stream_and_groups(topic: str) -> Exchange[tuple[Facts | None, list[Facts]]]:
     return stream, groups
 
 
-def edge_of(topic: str, how: str, threshold: str, length: int) -> Exchange[str | None]:
-    """The first id that would stay; None where all would go, or where nothing but acknowledgement limits."""
-    if how != "MAXLEN":
-        return threshold if how else None
-    surplus = length - int(threshold)
-    if surplus <= 0:
-        return "0-0"
-    if surplus == length:
-        return None
-    _, last = yield from counting(topic, FIRST, LAST, most=surplus)
-    return after(last)
+def edge_of(topic: str, how: str, threshold: str, length: int) -> Exchange[tuple[str | None, int | None]]:
+    """The first id that would stay (None: all would go, or nothing but acknowledgement limits), and how many entries lie below (None: unknown)."""
+    if how == "MINID":
+        return threshold, None
+    keep = int(threshold or 0)
+    surplus = max(0, length - keep)
+    if surplus in (0, length):
+        return (None, length) if surplus else (NOBODYS, 0)
+    if surplus < keep:
+        _, last = yield from counting(lambda start, most: count(topic, start, LAST, most), FIRST, surplus)
+        return after(last), surplus
+    _, first = yield from counting(lambda start, most: count(topic, start, FIRST, most, reverse=True), LAST, keep)
+    return first, surplus
 
 
 def floor_of(topic: str, groups: list[Facts]) -> Exchange[str]:

@@ -84,6 +84,10 @@ async def test_rates_are_since_the_last_look_and_survive_a_trim(w: World) -> Non
     fill(w, group, 1, "a")
     assert (await look(w, eye)).rate_in is None  # another stream: its counter began anew
     assert (await look(w, eye)).rate_in == 0
+    w.raw.delete(group.topic.name)
+    assert (await look(w, eye, group.topic.name)).error == "there is no such stream"
+    fill(w, group, 9, "a")
+    assert (await look(w, eye, group.topic.name)).rate_in is None  # seen to be another one, though its counter is higher
 
 
 async def test_the_lag_is_what_is_there_to_come(w: World) -> None:

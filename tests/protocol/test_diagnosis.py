@@ -130,7 +130,15 @@ def test_a_history_takes_a_sample_once_and_forgets_what_is_gone() -> None:
     history = History(seconds=3, interval=1)
     history.add(sample(1, g=1, h=2))
     history.add(sample(1, g=7, h=2))
+    assert history.series("t", "g")["lag"] == [1]
     for at in range(2, 6):
         history.add(sample(at, g=at))
     assert history.series("t", "g")["lag"] == [3, 4, 5]
-    assert [key for key in history._rings] == [("t", None), ("t", "g")]
+    assert {*history._rings} == {("t", None), ("t", "g")}
+
+
+def test_a_history_begins_anew_where_the_clock_went_back() -> None:
+    history = History(seconds=3, interval=1)
+    for at in (5, 6, 2, 3):
+        history.add(sample(at, g=at))
+    assert history.series("t", "g")["at"] == history.series("t", "g")["lag"] == [2, 3]
