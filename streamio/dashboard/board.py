@@ -14,18 +14,17 @@ from starlette.requests import Request
 from ..colour import Asyncio
 from ..drivers.embedded import client_from
 from ..drivers.source import Source
-from ..observing import History, Observer, Sample, as_json
+from ..observing import History, Observer, Sample
 from ..topic import Topic
 from .journal import Journal
 from .sampler import Sampler
 from .settings import Settings
+from .telling import GROUPS, told, trouble
 from .views import json_text
 
-GROUPS, CONSUMERS = 50, 50  # of a topic and of a group that are told; the rest is counted
 TRACKED = 200  # groups whose history is kept
 ASKED, BESIDE = 60.0, 10  # for how long a topic that was asked for is looked at, and how many of them are
 MOST_ASKED = 100
-WORST = {"stuck": 0, "behind": 1, "ok": 2, "idle": 3}
 
 
 class Board:
@@ -126,7 +125,7 @@ class Board:
         """What `/api/state` and the events tell."""
         sampler = self.sampler
         return {
-            "sample": None if sampler.sample is None else told(sampler.sample),
+            "sample": None if sampler.sample is None else told(sampler.sample, self.asked),
             "read_only": self.settings.read_only,
             "interval": self.settings.interval,
             **sampler.staleness(),
@@ -163,38 +162,3 @@ def topic_of(name: str, client: Any) -> Topic[Asyncio, Any]:
     make: Any = Topic
     made: Topic[Asyncio, Any] = make(name, client)
     return made
-
-
-def trouble(group: Any) -> tuple[int, int, str]:
-    """Where a group stands among others: the worst first."""
-    return WORST.get(group.state, 4), -(group.lag or 0) - group.pending, group.name
-
-
-def told(sample: Sample) -> dict[str, Any]:
-    """The sample as JSON, with the worst groups and the busiest consumers; how many more there are is told."""
-    found: dict[str, Any] = as_json(replace(sample, topics=()))
-    found["topics"] = [told_topic(each) for each in sample.topics]
-    return found
-
-
-def told_topic(topic: Any) -> dict[str, Any]:
-    """One topic as JSON."""
-    found: dict[str, Any] = as_json(replace(topic, groups=()))
-    shown = sorted(topic.groups, key=trouble)[:GROUPS]
-    found["groups"] = [told_group(each) for each in sorted(shown, key=lambda each: each.name)]
-    return {**found, "groups_total": len(topic.groups), "totals": totals(topic.groups)}
-
-
-def totals(groups: Any) -> dict[str, Any]:
-    """Sums and worst values over all groups of a topic, those that are not told one by one, too."""
-    known = {name: [getattr(each, name) for each in groups if getattr(each, name) is not None] for name in ("lag", "lag_seconds")}
-    worst = {name: max(values, default=None) for name, values in known.items()}
-    return {**worst, **{name: sum(getattr(each, name) for each in groups) for name in ("pending", "waiting", "dead")}}
-
-
-def told_group(group: Any) -> dict[str, Any]:
-    """One group as JSON."""
-    shown = sorted(group.consumers, key=lambda each: (-each.pending, each.idle))[:CONSUMERS]
-    found: dict[str, Any] = as_json(replace(group, consumers=tuple(sorted(shown, key=lambda each: each.name))))
-    found["consumers_total"] = len(group.consumers)
-    return found

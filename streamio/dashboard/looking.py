@@ -17,12 +17,13 @@ from ..keys import WAITING
 from ..protocol.hand import ORPHAN
 from ..topic import Topic
 from .asking import Asked, query
-from .board import Board, told_group, trouble
+from .board import Board
 from .positions import first, last
 from .reading import Wanted, pages, search
 from .refusing import telling_errors
 from .settings import Forbidden
 from .showing import shown, shown_letter
+from .telling import told_group, trouble
 from .views import Answer
 
 FEW = 10  # groups that are asked where none is named
