@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
@@ -21,9 +20,10 @@ from weakref import WeakSet
 
 from pyee import EventEmitter
 
+from .logbook import MEMBER as log
+from .logbook import about_event
 from .reports import EVENTS, Event
 
-log = logging.getLogger("streamio")
 Listener = Callable[..., Any]
 MOST_TYPES = 1000  # producers choose types: what is remembered of them is bounded
 
@@ -283,6 +283,7 @@ class Lifecycle(EventEmitter):
     def __init__(self, start: Callable[[Any], None] | None = None) -> None:
         super().__init__()
         self.start = start
+        self._onlookers: tuple[Callable[[Event], None], ...] = ()
         self.watched = False  # whether anything wants `started` or `succeeded`, which come once for each entry
 
     def _add_event_handler(self, event: str, k: Listener, v: Listener) -> None:
@@ -296,8 +297,20 @@ class Lifecycle(EventEmitter):
             self._events.setdefault(event, OrderedDict())[k] = v
         self.watched = self.watched or event in ("started", "succeeded")
 
+    @property
+    def onlookers(self) -> tuple[Callable[[Event], None], ...]:
+        """Who is told of every event without listening: of those for each entry where somebody listens, or where an onlooker says `entries`."""
+        return self._onlookers
+
+    @onlookers.setter
+    def onlookers(self, onlookers: tuple[Callable[[Event], None], ...]) -> None:
+        self._onlookers = onlookers
+        self.watched = self.watched or any(getattr(each, "entries", False) for each in onlookers)
+
     def tell(self, event: Event) -> None:
         """Call the event's listeners."""
+        for look in self._onlookers:
+            look(event)
         self.emit(event.name, event)
 
     def _emit_run(self, f: Listener, args: Any, kwargs: Any) -> None:
@@ -306,9 +319,10 @@ class Lifecycle(EventEmitter):
             if self.start is not None and hasattr(result, "__await__"):
                 self.start(result)
         except Exception:
-            log.exception("a lifecycle listener for %r raised", args[0].name if args else "")
+            event: Event | None = args[0] if args else None
+            log.exception("a lifecycle listener for %r raised", event and event.name, extra=event and about_event(event))
 
     def _emit_handle_potential_error(self, event: str, error: Any) -> None:
-        """An `error` that nobody listens to is logged, not raised."""
-        if event == "error":
-            log.error("%s: %s (%s)", error.member, error.error, error.reason)
+        """An `error` that nobody listens to is logged, not raised; where an onlooker logs them, by that one."""
+        if event == "error" and not any(getattr(each, "logs", False) for each in self._onlookers):
+            log.error("%s: %s (%s)", error.member, error.error, error.reason, extra=about_event(error))

@@ -14,6 +14,7 @@ from .drivers.scopes import scope_of, surrounded, surrounded_asyncio
 from .emitter import Batched, Handlers, Listener
 from .ids import Duration, seconds
 from .message import Message
+from .watching import Watches
 
 
 class Dataclass(Protocol):
@@ -56,6 +57,8 @@ class InThread:
 
 class Emitting(Handlers, Coloured[C], Generic[C, D]):
     """A group or a member as an emitter: listeners are for entries by their `type`; patterns are `order.*` and `*`."""
+
+    _watches: Watches = ()
 
     @overload  # type: ignore[override]
     def on(self: Emitting[Blocking, D], event: str) -> Callable[[Callable[[Message[D]], G]], Callable[[Message[D]], G]]: ...

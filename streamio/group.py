@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 from weakref import WeakSet
 
@@ -20,11 +20,10 @@ from .options import MemberOptions, OnGroupLost, Unhandled
 from .protocol.consumers import handing_over, reaping, removing, within
 from .protocol.groups import creating, destroying, seeking
 from .protocol.inspecting import consumer_infos, one_group, pending_entries
-from .reports import ConsumerInfo, GroupInfo, PendingEntry, ReapResult
+from .reports import ConsumerInfo, Event, GroupInfo, PendingEntry, ReapResult
 from .retry import RetryPolicy
 from .signals import stop_on
 from .topic import Topic, checked_count
-from .watching import Watches
 
 if TYPE_CHECKING:
     from .member import ConsumerGroupMember
@@ -77,7 +76,7 @@ class ConsumerGroupTopic(Operating[C], Emitting[C, D]):
             raise TypeError(f"retry must be a RetryPolicy, not {retry!r}")
         self.unhandled = one_of(unhandled, UNHANDLED, "unhandled")
         self.on_group_lost = one_of(on_group_lost, ON_GROUP_LOST, "on_group_lost")
-        self._watches: Watches = ()
+        self._onlookers: tuple[Callable[[Event], None], ...] = ()
         self._members: WeakSet[ConsumerGroupMember[C, D]] = WeakSet()
         self._stopping = False
 

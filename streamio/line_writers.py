@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from .codec import FlatCodec, wire
 from .effects import Words
-from .emitter import log
 from .errors import PublishUncertain
 from .forking import closed_in_children
 from .items import entry
+from .logbook import PUBLISH as log
+from .logbook import about, error_text
 from .protocol.lines import Waiting, sending_lines
 from .protocol.publishing import BATCH
 
@@ -152,7 +153,8 @@ class BytesWriter(io.BufferedIOBase):
         try:
             self.close()
         except Exception as error:
-            log.error("%r was dropped with %d lines that were not written: %r", self, len(self.waiting), error)
+            text = "%r was dropped with %d lines that were not written: %r"
+            log.error(text, self, len(self.waiting), error, extra=about(topic=self.topic.name, error=error_text(error)))
         finally:
             self.end()
 

@@ -17,7 +17,7 @@ from .colour import C, D, operation
 from .drivers import keepers, tasks, workers
 from .drivers.background import start_task
 from .effects import Do, Exchange
-from .emitter import Handlers, Lifecycle, log
+from .emitter import Handlers, Lifecycle
 from .emitting import Emitting
 from .enveloped import classes_for
 from .errors import Abandoned
@@ -25,6 +25,8 @@ from .forking import kept
 from .group import ConsumerGroupTopic, one_of, positive
 from .ids import seconds
 from .keys import checked_consumer
+from .logbook import MEMBER as log
+from .logbook import about
 from .protocol.hand import Hand
 from .protocol.joining import is_owing, joining, leaving, looking_at_outlets
 from .protocol.keeping import catching_up, is_behind
@@ -33,7 +35,6 @@ from .protocol.prefetch import MOST, Prefetch
 from .protocol.settings import Settings
 from .protocol.settling import delivering
 from .sinks import Sink, sink_of
-from .watching import Watches
 
 ACK = ("auto", "manual", "none")
 
@@ -46,10 +47,9 @@ class Membership(Emitting[C, D]):
         self.group = group
         self.id = checked_consumer(default_id() if id is None else id, "member id")
         self._options = options
-        self._watches: Watches = ()
         self._hand = Hand(settings_of(group, self.id, options), prefetch_of(options), *classes_for(group.topic.codec))
-        self._hand.watches = group._watches
         self.lifecycle = Lifecycle(start_task if group._is_asyncio else None)
+        self._hand.watches, self.lifecycle.onlookers = group._watches, group._onlookers
         self._driver = group._driver.beside(self.lifecycle)
         self._hand.wake = self._driver.wake
         room: Any = tasks if self._is_asyncio else workers
@@ -189,7 +189,7 @@ class Membership(Emitting[C, D]):
                 yield Do(self._keeper.stop)
                 break
             except asyncio.CancelledError as late:
-                log.debug("cancelled while it was abandoned: %r", late)
+                log.debug("cancelled while it was abandoned: %r", late, extra=about(member=self.id))
         self._let_go()
         hand.state = "closed"
         self.lifecycle.tell(hand.event("stopped", reason="abandoned"))

@@ -28,6 +28,7 @@ class Share(Membership[C]):
         whole.family.add(self)
         hand, driver = self._hand, self._driver
         self.lifecycle = driver.lifecycle = whole.lifecycle
+        whole.lifecycle.onlookers = (*dict.fromkeys((*whole.lifecycle.onlookers, *group._onlookers)),)
         driver.wake = hand.wake = Relay(driver.wake, whole._driver.wake)
         learner = prefetch_of(whole._options)
         hand.prefetch = self.learner = Shared("auto" if learner.fixed is None else learner.fixed, learner.concurrency)

@@ -219,7 +219,7 @@ class Event:
     """Something that happened to a member, given to its lifecycle listeners.
 
     `name` is one of `EVENTS`; the other attributes are set where they make sense: the message and the seconds its handlers took,
-    the error, a reason, the ids or the count of the entries meant, the seconds until a retry.
+    the error, a reason, the ids or the count of the entries meant, the seconds until a retry. `topic` and `group` are those of the entries meant.
     """
 
     name: str
@@ -231,6 +231,8 @@ class Event:
     ids: Sequence[str] = ()
     count: int | None = None
     delay: float | None = None
+    topic: str | None = None
+    group: str | None = None
 
 
 EVENTS = frozenset(

@@ -10,10 +10,11 @@ from typing import Any, cast
 from .colour import Asyncio, Blocking, C, operation, wrong
 from .composing import Composed
 from .effects import Do, Exchange
-from .emitter import log
 from .errors import Abandoned
 from .forking import kept
 from .ids import Duration, seconds
+from .logbook import MEMBER as log
+from .logbook import about
 from .loop import AsyncioLoop, BlockingLoop
 from .member import ConsumerGroupMember
 from .message import ENDED, Message
@@ -219,7 +220,7 @@ class SeveralTopics(Composed[C]):
                 yield from self._drop_lines()
                 break
             except asyncio.CancelledError as late:
-                log.debug("cancelled while it was abandoned: %r", late)
+                log.debug("cancelled while it was abandoned: %r", late, extra=about(member=self.id))
         self._let_go()
         self._hand.state = "closed"
         self.lifecycle.tell(self._hand.event("stopped", reason="abandoned"))

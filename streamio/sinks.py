@@ -12,10 +12,10 @@ from redis.exceptions import OutOfMemoryError
 
 from .codec import FlatCodec, encoded
 from .effects import Exchange, Rest, Words
-from .emitter import log
 from .errors import AtLeastOnce, PublishStopped, PublishUncertain
 from .items import entry_with
 from .keys import slot
+from .logbook import PUBLISH, about, error_text
 from .outputs import Put
 from .protocol.asking import BROKEN, passes
 from .protocol.notes import Effects
@@ -112,7 +112,8 @@ class Sink:
                 if hand.stopping or not is_away(error):
                     raise
                 if not attempt:
-                    log.warning("member %r waits for the server of topic %r: %s", hand.settings.me, self.topic.name, error)
+                    facts = about(topic=self.topic.name, group=hand.settings.group, member=hand.settings.me, error=error_text(error))
+                    PUBLISH.warning("member %r waits for the server of topic %r: %s", hand.settings.me, self.topic.name, error, extra=facts)
             attempt += 1
             yield Rest(backoff(attempt, 0.5))
 

@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from .effects import Exchange, Words
+from .reports import Event
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,6 +86,22 @@ def unwatch(obj: Any, each: Watch) -> None:
     """Let it watch no more."""
     obj._watches = tuple(other for other in obj._watches if other is not each)
     refresh(obj)
+
+
+def onlook(obj: Any, look: Callable[[Event], None]) -> None:
+    """Let it be told of every lifecycle event of a member, or of a group's: all that are here, and those that come."""
+    if hasattr(obj, "_onlookers"):
+        obj._onlookers = (*obj._onlookers, look)
+    for member in getattr(obj, "_members", (obj,)):
+        member.lifecycle.onlookers = (*member.lifecycle.onlookers, look)
+
+
+def unlook(obj: Any, look: Callable[[Event], None]) -> None:
+    """Let it be told no more."""
+    if hasattr(obj, "_onlookers"):
+        obj._onlookers = tuple(each for each in obj._onlookers if each != look)
+    for member in getattr(obj, "_members", (obj,)):
+        member.lifecycle.onlookers = tuple(each for each in member.lifecycle.onlookers if each != look)
 
 
 def refresh(obj: Any) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..emitter import log
+from ..logbook import MEMBER as log
+from ..logbook import about, error_text
 
 
 def start_task(awaitable: Any) -> None:
@@ -22,4 +23,4 @@ def finished(task: asyncio.Future[Any]) -> None:
     """Log what a lifecycle listener raised."""
     running.discard(task)
     if not task.cancelled() and task.exception() is not None:
-        log.error("a lifecycle listener raised", exc_info=task.exception())
+        log.error("a lifecycle listener raised", exc_info=task.exception(), extra=about(error=error_text(task.exception())))

@@ -18,8 +18,9 @@ from typing import Any
 from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
 from ..effects import Call, Chance, Do, Drop, Emit, Exchange, Line, Now, R, Receive, Redirect, Rest, Write
-from ..emitter import Lifecycle, log
+from ..emitter import Lifecycle
 from ..errors import Unanswered
+from ..logbook import CONNECTION, about, error_text
 from ..protocol.asking import BROKEN
 from .packing import packed
 from .source import Source, addressed, ended
@@ -251,7 +252,7 @@ def hang_up(connection: Any) -> None:
         try:
             socket.socket.shutdown(found, socket.SHUT_RDWR)  # (that of TLS would be in the way of the read)
         except OSError as error:
-            log.debug("a connection that waited was closed already: %r", error)
+            CONNECTION.debug("a connection that waited was closed already: %r", error, extra=about(error=error_text(error)))
 
 
 def reply_of(connection: Any) -> Any:

@@ -321,7 +321,7 @@ class Hand:
 
     def event(self, name: str, **facts: Any) -> Event:
         """An event of this member."""
-        return Event(name, self.settings.me, **facts)
+        return Event(name, self.settings.me, **facts, topic=self.settings.topic, group=self.settings.group)
 
 
 def no_batch(type: str) -> None:

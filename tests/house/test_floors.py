@@ -8,7 +8,7 @@ from .source import Import, Module, modules
 
 FLOORS: list[set[str]] = [
     {"errors", "effects", "ids", "keys", "retry", "retention", "reports"},
-    {"scripts", "acts", "trimming", "delays", "guards", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries", "watching"},
+    {"scripts", "acts", "trimming", "delays", "guards", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries", "watching", "logbook"},
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
@@ -17,8 +17,8 @@ FLOORS: list[set[str]] = [
         *"guarding requests line_feed line_readers line_writers readable writable topic group membership grouping member parts".split(),
         *"composing turns several operating".split(),
     },
-    {"observing", "observing.*", "health"},
-    {"telemetry", "telemetry.*", "testing", "testing.*", "cli.envelopes", "cli.positions"},
+    {"observing", "observing.*"},
+    {"telemetry", "telemetry.*", "health", "testing", "testing.*", "cli.envelopes", "cli.positions"},
     {"dashboard", "dashboard.*"},
     {"demo", "demo.*"},
     {"cli", "cli.*", "__main__"},
