@@ -41,7 +41,8 @@ class Operating(Coloured[C], Generic[C]):
 
     @operation
     def nack(self, *ids: str, delay: Duration = 0) -> Exchange[int]:
-        """Give these pending entries to whoever is free, at once or in `delay` seconds (a lease at most); how many wait now.
+        """Give these pending entries to whoever is free, at once or in `delay` seconds (a lease at most: this group's, which is to be that of its
+        members); how many wait now.
 
         They are tried again as after a failure: their deliveries count on. What left the stream meanwhile becomes a dead letter ("missing").
         """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..ids import split
 from ..keys import WAITING
+from ..protocol.acting import SOON
 from ..protocol.asking import says
 from ..protocol.groups import is_lost
 from ..protocol.hand import ORPHAN
@@ -50,11 +51,11 @@ def fault_of(facts: StreamFacts) -> str | None:
 
 
 def pending_view(entry: PendingEntry | None) -> PendingView | None:
-    """The entry. The parking consumer's idle time may carry the mark of an orphan: it is taken off."""
+    """The entry. The parking consumer's idle time may begin with a mark (an orphan, or due at once): it is taken off."""
     if entry is None:
         return None
-    idle = entry.idle - ORPHAN if entry.consumer == WAITING and entry.idle >= ORPHAN else entry.idle
-    return PendingView(entry.id, entry.consumer, idle, entry.deliveries)
+    marks = [mark for mark in (ORPHAN, SOON) if entry.consumer == WAITING and entry.idle >= mark]
+    return PendingView(entry.id, entry.consumer, entry.idle - max(marks, default=0.0), entry.deliveries)
 
 
 def topic_view(facts: StreamFacts, eye: Eye, memory: int | None) -> TopicView:

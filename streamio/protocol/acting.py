@@ -25,6 +25,7 @@ from .settling import SLACK, lettered
 PAGE = 100  # entries in one script
 ACKED = 500  # ids in one XACK
 BURIED = 20  # entries read in one round trip, whole ones
+SOON = 86400.0  # seconds of idle time under the parking consumer that are a lease, whatever the members' is
 TRIES = 3  # to bury what changes hands meanwhile
 
 
@@ -42,8 +43,8 @@ def acknowledging(topic: str, group: str, ids: Sequence[str]) -> Exchange[int]:
 
 
 def giving_back(topic: str, group: str, lease: float, delay: float, ids: Sequence[str]) -> Exchange[int]:
-    """How many of these are in nobody's hand now, due in `delay` seconds."""
-    idle = max(0.0, lease - delay) if delay else lease + SLACK
+    """How many of these are in nobody's hand now, due in `delay` seconds: at once whatever the members' lease is, later where it is this one."""
+    idle = max(0.0, lease - delay) if delay else max(lease, SOON) + SLACK
     done = 0
     for page in pages(ids, PAGE):
         done += yield from call(give_back((topic, side_key(topic, "dead", group)), group, idle, page))

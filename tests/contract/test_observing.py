@@ -167,10 +167,13 @@ async def test_a_crash_is_diagnosed_and_a_stale_consumer_named(w: World) -> None
     assert seen.diagnosis.startswith("received but not acknowledged for 60 s (3 entries pending): crashes or a missing ack")
 
 
-async def test_an_orphan_that_waits_shows_its_own_time(w: World) -> None:
+async def test_what_waits_shows_its_own_time(w: World) -> None:
     group = w.group()
     fill(w, group, 1, "gone")
     await w.do(group.handover("gone", None))
+    oldest = (await look(w, observer(w))).groups[0].oldest
+    assert (oldest.consumer, oldest.idle < 60) == (WAITING, True)
+    await w.do(group.nack(oldest.id))
     oldest = (await look(w, observer(w))).groups[0].oldest
     assert (oldest.consumer, oldest.idle < 60) == (WAITING, True)
 
