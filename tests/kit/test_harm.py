@@ -141,20 +141,27 @@ async def test_a_crash_is_no_exception() -> None:
 # -- everywhere ------------------------------------------------------------------------------------------------------------------------------
 
 
+def assert_silent(trace: list[str]) -> None:
+    """Who is dead writes nothing to the server any more."""
+    death = next((place for place, line in enumerate(trace) if "doomed: is killed" in line), len(trace))
+    assert [line for line in trace[death:] if line.partition("doomed: ")[2][:1].isupper()] == []
+
+
 def scenario(colour: str, wrong: bool = False) -> tuple[Any, list[Any]]:
     """An order that is to be invoiced once, through a crash and a failure; what was seen in the runs. `wrong`: acknowledged before it is done."""
     runs: list[Any] = []
 
-    def billing(k: Kit) -> Any:
-        return k.stage.topic("orders").group("billing", retry=RetryPolicy(backoff=(1, 1))).member(ack="none" if wrong else "auto")
+    def billing(k: Kit, name: str) -> Any:
+        return k.stage.topic("orders").group("billing", retry=RetryPolicy(backoff=(1, 1))).member(name, ack="none" if wrong else "auto")
 
     async def play(stage: Any) -> None:
         k = Kit.__new__(Kit)
         k.stage, k.asyncio, k.handled = stage, colour == "asyncio", []
         invoices = stage.topic("invoices")
-        await k.do(stage.play(billing(k).pipe(lambda message: {"n": message["n"]}, invoices), order(1)))
-        await k.do(stage.settle(billing(k).pipe(lambda message: {"n": message["n"]}, invoices)))
+        await k.do(stage.play(billing(k, "doomed").pipe(lambda message: {"n": message["n"]}, invoices), order(1)))
+        await k.do(stage.settle(billing(k, "next").pipe(lambda message: {"n": message["n"]}, invoices)))
         runs.append(stage)
+        assert_silent(stage.trace)
         stage.assert_all_settled()
         assert sorted(message["n"] for message in stage.published("invoices")) == ["1"]
 
@@ -197,3 +204,12 @@ async def test_what_can_never_be_settled_is_told_with_what_is_left(k: Kit) -> No
     member.on("other", k.handler(lambda message: None))
     with pytest.raises(NeverSettles, match=r"(?s)never settled.*order .* of orders/billing.*what happened on the stage"):
         await k.do(k.stage.settle(member, order(1)))
+
+
+async def test_what_a_dead_process_had_noted_reaches_nobody(k: Kit) -> None:
+    member: Any = ConsumerGroupMember(k.stage.topic("orders").group("billing"))
+    member.on("order", k.handler(lambda message: message.ack() and k.stage.crash()))
+    [entry] = await k.do(k.stage.play(member, order(1)))
+    with pytest.raises(Killed):
+        await k.do(member.flush())
+    assert entry.state == "pending"
