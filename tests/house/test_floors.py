@@ -8,7 +8,7 @@ from .source import Import, Module, modules
 
 FLOORS: list[set[str]] = [
     {"errors", "effects", "ids", "keys", "retry", "retention", "reports"},
-    {"scripts", "acts", "trimming", "delays", "guards", "envelopes", "outputs", "commands", "codec", "emitter", "shapes", "typed", "typed_entries", "watching", "logbook"},
+    {*"scripts acts trimming delays guards envelopes outputs commands codec emitter shapes typed typed_entries watching logbook".split()},
     {"protocol", "protocol.*"},
     {"drivers", "drivers.*"},
     {"colour", "forking"},
