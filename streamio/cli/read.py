@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import subprocess
-from collections.abc import Callable, Generator
+import sys
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from ..message import Message
-from ..protocol.outcomes import failed
+from ..protocol.outcomes import failed, released
 from .ending import Failure
 from .entries import FORMAT_HELP, Printer, printer
 from .envelopes import envelope_of, json_line
@@ -25,6 +27,7 @@ from .session import Session
 from .shown import age
 
 PAGE = 100
+LOOK = 1.0  # seconds between looks at who reads what is printed
 LEASE = 30.0  # seconds: the library's own
 Handle = Callable[[Message[Any]], None]
 
@@ -59,14 +62,17 @@ def read(
     if command is not None and (no_ack or format or envelope):
         raise click.UsageError("--exec prints nothing and says itself what is acknowledged: leave out --no-ack, --format and -J")
     member = member_of(session, topic, group, consumer, begin, claim)
+    kept: list[Message[Any]] = []
     try:
         with stopped_by(member, signal.SIGTERM):
             if command is not None:
                 execute(Execution(member, command), member, count, burst)
             else:
                 with printer(session, format=format, as_envelope=envelope, each=True) as out:
-                    each_entry(member, count, burst, PAGE, printing(out, member, no_ack))
+                    each_entry(member, count, burst, PAGE, printing(out, member, kept if no_ack else None))
     finally:
+        for message in kept:
+            released(member._hand, message)
         member.close()
 
 
@@ -94,33 +100,53 @@ def stopped_by(thing: Any, *signals: signal.Signals) -> Generator[None, None, No
 
 
 def each_entry(member: Any, count: int | None, burst: bool, page: int, handle: Handle) -> int:
-    """Handle entries until there were `count`, until there are none (`burst`), or until the member is stopped; how many there were."""
+    """Handle entries until there were `count`, until there are none (`burst`), the member is stopped, or nobody reads what is printed; how many
+    there were."""
     done, looked = 0, False
     while count is None or done < count:
-        found = member.read(page if count is None else min(page, count - done), timeout=0 if burst else None)
-        for message in found:
-            handle(message)
+        found = member.read(page if count is None else min(page, count - done), timeout=0 if burst else LOOK)
+        handle_all(member, found, handle)
         done += len(found)
         if found:
             member.flush()
-        elif not burst or looked or member._hand.stopping:
+        elif member._hand.stopping or (burst and looked) or nobody_reads():
             break
-        else:
+        elif burst:
             member._hand.look_again()  # what waits for another try may be due by now
         looked = not found
     return done
 
 
-def printing(out: Printer, member: Any, no_ack: bool) -> Handle:
-    """What prints an entry and acknowledges it then."""
-    kept: list[Message[Any]] = []
+def nobody_reads() -> bool:
+    """Whether stdout is a pipe whose other end is closed. (A write would tell, but there may be nothing to write for long.)"""
+    if sys.stdout is sys.__stdout__ and sys.stdout and not sys.stdout.isatty():
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(what & select.POLLERR for _, what in poll.poll(0))
+    return False
+
+
+def handle_all(member: Any, found: Sequence[Message[Any]], handle: Handle) -> None:
+    """Handle each. Where that is broken off, the others go back as if they had not been read."""
+    for place, message in enumerate(found):
+        try:
+            handle(message)
+        except BaseException:
+            released(member._hand, message)
+            for unread in found[place + 1 :]:
+                member._hand.park(unread, 0.0, unread.before)
+            raise
+
+
+def printing(out: Printer, member: Any, kept: list[Message[Any]] | None) -> Handle:
+    """What prints an entry and acknowledges it then; with `kept` it is added there instead."""
 
     def handle(message: Message[Any]) -> None:
         out.write(message, member.id)
-        if no_ack:
-            kept.append(message)  # (one that is dropped would be given back, and read again, at once)
-        else:
+        if kept is None:
             message.ack()
+        else:
+            kept.append(message)  # (one that is dropped would be given back, and read again, at once)
 
     return handle
 

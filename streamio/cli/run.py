@@ -13,8 +13,8 @@ from . import INTERRUPTED
 from .ending import Failure, tell
 from .loading import NotLoaded, Wish, load
 from .positions import DURATION
-from .running import Crew, run_here
-from .services import log, log_as, serve
+from .running import Crew, log, run_here
+from .services import accompany, log_as
 from .session import Session
 from .supervise import LOAD_FAILED, Supervisor, watch_supervisor
 
@@ -30,7 +30,7 @@ PORT = click.IntRange(1, 65535)
 @click.option("--burst", is_flag=True, help="Work off what is there, retries too, and end.")
 @click.option("--reload", "reload_", is_flag=True, help="Start again when a Python file in this folder changes.")
 @click.option(
-    "--shutdown-timeout", "grace", type=DURATION, metavar="TIME", help="How long handlers may finish after a signal. Default: as the code says (30s)."
+    "--shutdown-timeout", type=DURATION, metavar="TIME", help="How long handlers may finish after a signal. Default: as the code says (30s)."
 )
 @click.option(
     "--health-port",
@@ -38,13 +38,11 @@ PORT = click.IntRange(1, 65535)
     help="Serve /healthz there: whether the worker lives, and when it last got on. With -w each process has the next port.",
 )
 @click.option("--metrics-port", type=PORT, help="Serve metrics for Prometheus there. With -w each process has the next port.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where these two listen.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How it logs, on stderr.")
 @click.option("--place", type=int, hidden=True)
 @click.pass_obj
-def run(
-    session: Session, /, target: str, count: int, concurrency: int | None, burst: bool, reload_: bool, grace: float | None, health_port: int | None,
-    metrics_port: int | None, log_format: str, place: int | None,
-) -> None:  # fmt: skip
+def run(session: Session, /, target: str, count: int, reload_: bool, place: int | None, **how: Any) -> None:
     """Run a member of your own until SIGTERM or Ctrl-C: NAME in MODULE is a member, a group (as many members as its `min`), a pipe, a list of them,
     or a function that gives one; blocking or asyncio.
 
@@ -53,16 +51,11 @@ def run(
     """
     if session.given_url is not None:
         os.environ["REDIS_URL"] = session.url
-    log_as(log_format, session)
+    log_as(how["log_format"], session)
     if place is None and (count > 1 or reload_):
-        words = words_of(
-            session, target=target, burst=burst, concurrency=concurrency, health=health_port, metrics=metrics_port, log_format=log_format, grace=grace
-        )
-        raise click.exceptions.Exit(supervised(Supervisor(count, words, reload_, grace)))
-    wish = Wish(concurrency, grace, place or 1)
-    ports = [None if port is None else port + wish.place - 1 for port in (health_port, metrics_port)]
+        raise click.exceptions.Exit(supervised(Supervisor(count, words_of(session, target, **how), reload_, how["shutdown_timeout"])))
     try:
-        number = run_here(load(target), target, wish, burst, lambda crew: ready(crew, place, *ports))
+        number = worked(target, place, **how)
     except NotLoaded as error:
         if place is None:
             raise
@@ -74,17 +67,21 @@ def run(
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def words_of(session: Session, target: str, burst: bool, **options: Any) -> list[str]:
+def worked(
+    target: str, place: int | None, concurrency: int | None, shutdown_timeout: float | None, burst: bool, host: str, health_port: int | None,
+    metrics_port: int | None, log_format: str,
+) -> int | None:  # fmt: skip
+    """Run it in this process; the signal that ended it. Each process of several has ports of its own."""
+    wish = Wish(concurrency, shutdown_timeout, place or 1)
+    health, metrics = (None if port is None else port + wish.place - 1 for port in (health_port, metrics_port))
+    return run_here(load(target), target, wish, burst, lambda crew: ready(crew, place, host, health, metrics))
+
+
+def words_of(session: Session, target: str, burst: bool, **how: Any) -> list[str]:
     """The command line of a worker process."""
-    names = {
-        "concurrency": "--concurrency",
-        "health": "--health-port",
-        "metrics": "--metrics-port",
-        "log_format": "--log-format",
-        "grace": "--shutdown-timeout",
-    }
     flags = [word for word, given in (("--burst", burst), ("-q", session.quiet), ("-v", session.verbose)) if given]
-    return ["run", target, *flags, *(word for name, value in options.items() if value is not None for word in (names[name], str(value)))]
+    options = {f"--{name.replace('_', '-')}": str(value) for name, value in how.items() if value is not None}
+    return ["run", target, *flags, *(word for option in options.items() for word in option)]
 
 
 def supervised(supervisor: Supervisor) -> int:
@@ -93,9 +90,9 @@ def supervised(supervisor: Supervisor) -> int:
     return INTERRUPTED if supervisor.signal == signal.SIGINT and not code else code
 
 
-def ready(crew: Crew, place: int | None, health: int | None, metrics: int | None) -> None:
+def ready(crew: Crew, place: int | None, host: str, health: int | None, metrics: int | None) -> None:
     """All is loaded: tell the supervisor, serve what is to be served, and say who runs."""
-    serve(crew, health, metrics)
+    accompany(crew, host, health, metrics)
     if place is not None:
         watch_supervisor()
     for member in crew.members:
