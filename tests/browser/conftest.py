@@ -16,7 +16,7 @@ from .serving import Served
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
 from .watching import Watched
 
@@ -25,6 +25,8 @@ ARGUMENTS = [
     *"--disable-background-networking --disable-component-update --disable-sync".split(),
 ]
 WAIT = 8000  # milliseconds
+SIZE: ViewportSize = {"width": 1280, "height": 900}
+expect.set_options(timeout=WAIT)
 
 
 @pytest.fixture(scope="package")
@@ -83,22 +85,34 @@ def orders(server: RedisServer, redis: Any) -> Iterator[Topic[Any, Any]]:
 
 
 def watched(browser: Browser, served: Served, **options: Any) -> Iterator[Watched]:
+    """A page in a context of its own, and afterwards a look at what it did."""
+    with browser.new_context(viewport=SIZE, **options) as context:
+        yield from watching(context, served)
+
+
+def watching(context: BrowserContext, served: Served) -> Iterator[Watched]:
     """A page, and afterwards a look at what it did."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
     context.set_default_timeout(WAIT)
     found = Watched(context.new_page(), served)
     yield found
-    context.close()
+    found.page.close()
     found.check()
 
 
+@pytest.fixture(scope="package")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """What most pages share: one process, one cache."""
+    with browser.new_context(viewport=SIZE) as found:
+        yield found
+
+
 @pytest.fixture
-def w(browser: Browser, writing: Served) -> Iterator[Watched]:
+def w(context: BrowserContext, writing: Served) -> Iterator[Watched]:
     """A page that may write."""
-    yield from watched(browser, writing)
+    yield from watching(context, writing)
 
 
 @pytest.fixture
-def r(browser: Browser, reading: Served) -> Iterator[Watched]:
+def r(context: BrowserContext, reading: Served) -> Iterator[Watched]:
     """A page that only shows."""
-    yield from watched(browser, reading)
+    yield from watching(context, reading)

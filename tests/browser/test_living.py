@@ -168,6 +168,19 @@ def test_a_long_list_is_cut_and_says_how_many_more(w: Watched, redis: Any, order
     expect(rows).to_have_count(86)
 
 
+def test_of_very_many_groups_the_worst_are_shown_and_any_can_be_found(w: Watched, redis: Any, orders: Orders) -> None:
+    for number in range(120):
+        redis.xgroup_create("orders", f"g-{number:03}", "$")
+    page, rows = w.open("orders"), w.page.locator("#groups tbody[data-key]")
+    expect(rows).to_have_count(50)
+    expect(row(page, "groups", "billing")).to_be_visible()
+    expect(page.locator("#groups-more")).to_contain_text("… 71 more")
+    page.locator("#groups-more button").click()
+    expect(rows).to_have_count(121)
+    page.locator("#filter").fill("g-11")
+    expect(rows).to_have_count(10)
+
+
 def test_a_server_that_is_away_is_told_and_comes_back(browser: Browser) -> None:
     server = RedisServer("appendonly no").start()
     with Topic("orders", server.url) as topic:

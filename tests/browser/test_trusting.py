@@ -82,7 +82,13 @@ def test_without_scripts_there_is_a_snapshot(browser: Any, reading: Any, redis: 
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{reading.url}?topic=orders")
-        for panel, text in {"figures": "20", "groups": "billing", "consumers-rows": "b", "pending-rows": "may be claimed in", "entries-rows": "o-19"}.items():
+        for panel, text in {
+            "figures": "20",
+            "groups": "billing",
+            "consumers-rows": "b",
+            "pending-rows": "may be claimed in",
+            "entries-rows": "o-19",
+        }.items():
             expect(page.locator(f"#{panel}")).to_contain_text(text)
         expect(page.locator("#dead-rows")).to_contain_text("by hand")
         expect(page.locator("main")).to_contain_text("A snapshot")

@@ -94,18 +94,23 @@ export function options(select, items) {
   if (pairs.some(([value]) => value === chosen)) select.value = chosen;
 }
 
-/** A list with a limit: shows the first of `items`, and how many more there are behind a button that shows more of them. */
-export function limited(id, items, total, limits, redraw, step = 100) {
+/**
+ * A list with a limit: gives the first of `items`, and tells how many more of `total` there are. A button shows more of them,
+ * where they are here, or (`elsewhere`) can be asked for.
+ */
+export function limited(id, items, total, limits, redraw, elsewhere = false) {
   const limit = limits.get(id) ?? 50;
-  const more = byId(`${id}-more`);
   const left = Math.max(total ?? 0, items.length) - Math.min(limit, items.length);
-  if (more) {
-    const more_to_show = items.length > limit;
-    more.hidden = left <= 0;
+  const line = byId(`${id}-more`);
+  if (line) {
+    if (!line.firstElementChild && left > 0) {
+      const raise = () => (limits.set(id, (limits.get(id) ?? 50) + 100), redraw());
+      line.replaceChildren(el("span"), el("button", { type: "button", class: "small", onclick: raise }, "Show more"));
+    }
+    line.hidden = left <= 0;
     if (left > 0) {
-      if (!more.firstElementChild) more.replaceChildren(el("span"), el("button", { type: "button", class: "small", onclick: () => (limits.set(id, (limits.get(id) ?? 50) + step), redraw()) }, "Show more"));
-      setText(more.firstElementChild, `… ${left.toLocaleString("en")} more `);
-      more.lastElementChild.hidden = !more_to_show;
+      setText(line.firstElementChild, `… ${left.toLocaleString("en")} more `);
+      line.lastElementChild.hidden = !(items.length > limit || (elsewhere && limit < 500));
     }
   }
   const empty = byId(`${id}-empty`);

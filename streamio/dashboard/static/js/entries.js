@@ -9,7 +9,7 @@ import { fetcher } from "./lists.js";
 import { close, openIn, rowOf, showRow } from "./entry_rows.js";
 import { limits, matches, selected } from "./view.js";
 
-const kept = { shown: [], came: [], held: false, local: false, force: true, scanned: 0, asked: 0 };
+const kept = { shown: [], came: [], held: false, local: false, force: false, scanned: 0, asked: 0 };
 const box = byId("entries-rows");
 const filter = byId("entries-filter");
 

@@ -54,15 +54,15 @@ function inside(value) {
   }
 }
 
-async function toggle(button, row) {
+function toggle(button, entry) {
   const tr = button.closest("tr");
   const open = tr.nextElementSibling?.classList.contains("json");
   button.setAttribute("aria-expanded", String(!open));
   if (open) return tr.nextElementSibling.remove();
-  const pre = el("pre", { tabindex: "0" }, pretty(row.entry));
+  const pre = el("pre", { tabindex: "0" }, pretty(entry));
   tr.after(el("tr", { class: "json" }, el("td", { colspan: tr.cells.length }, pre)));
-  const cut = Object.keys(row.entry.cut ?? {}).length || row.entry.fields_left_out;
-  if (cut) pre.after(el("button", { type: "button", class: "small", onclick: (event) => whole(event.target, pre, row.entry.id) }, "Long values are cut here: get all of it"));
+  const cut = Object.keys(entry.cut ?? {}).length || entry.fields_left_out;
+  if (cut) pre.after(el("button", { type: "button", class: "small", onclick: (event) => whole(event.target, pre, entry.id) }, "Long values are cut here: get all of it"));
 }
 
 async function whole(button, pre, id) {
@@ -90,12 +90,23 @@ function trace(entry) {
   else copy(id, "trace");
 }
 
-byId("entries-rows")?.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-do]");
-  const row = button && kept.get(button.closest("tr"));
-  if (!row) return;
-  if (button.dataset.do === "json") toggle(button, row);
-  else if (button.dataset.do === "copy") copy(row.entry.id, "id");
-  else trace(row.entry);
-});
+/** The entry of a row; a row of the snapshot, which came without it, is asked for. */
+async function entryOf(tr) {
+  if (kept.has(tr)) return kept.get(tr).entry;
+  const came = await get("entries", { topic, start: tr.dataset.key, end: tr.dataset.key, count: 1 });
+  if (!came.entries.length) throw new Error("This entry is gone.");
+  return came.entries[0];
+}
 
+byId("entries-rows")?.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-do]");
+  if (!button) return;
+  try {
+    const entry = await entryOf(button.closest("tr"));
+    if (button.dataset.do === "json") toggle(button, entry);
+    else if (button.dataset.do === "copy") copy(entry.id, "id");
+    else trace(entry);
+  } catch (error) {
+    tell(error.message, { wrong: true });
+  }
+});

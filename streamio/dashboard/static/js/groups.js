@@ -4,8 +4,9 @@ import { get, post, topic, write } from "./api.js";
 import { ask } from "./ask.js";
 import { byId, copyOf, fill, limited, options, patch, setAttribute, setText } from "./dom.js";
 import { age, duration, entries, number, rate } from "./format.js";
-import { onState, redraw } from "./live.js";
-import { groupsOf, limits, matches, selected } from "./view.js";
+import { current, onState, redraw } from "./live.js";
+import { fetcher } from "./lists.js";
+import { groupsOf, limits, matches, selected, wanted } from "./view.js";
 
 const SAMPLES = 90;
 const trends = new Map();
@@ -51,15 +52,35 @@ function show(node, group, now) {
   });
 }
 
-onState((state) => {
-  if (!byId("groups-rows") || !state.sample) return;
-  const all = groupsOf(state);
-  const total = selected(state)?.groups_total ?? all.length;
+// The state has the worst groups only. Where more are wanted, by a filter or by their number, they are asked for.
+const more = { groups: [], total: 0 };
+const look = fetcher({
+  seconds: 600,
+  ask: () => get("groups", { topic, match: wanted(), count: Math.min(500, Math.max(50, limits.get("groups") ?? 50)) }),
+  show: (came) => {
+    Object.assign(more, came);
+    draw();
+  },
+});
+
+function draw() {
+  const state = current();
+  const few = groupsOf(state);
+  const total = selected(state)?.groups_total ?? few.length;
+  const asked = total > few.length && (wanted() || (limits.get("groups") ?? 50) > 50);
+  const all = asked ? more.groups : few;
   all.forEach(trend);
   for (const name of trends.keys()) if (!all.some((each) => each.name === name)) trends.delete(name);
-  const found = all.filter((each) => matches(each.name, each.state, each.diagnosis));
-  const items = limited("groups", found, found.length === all.length ? total : found.length, limits, redraw);
+  const found = asked ? all : all.filter((each) => matches(each.name, each.state, each.diagnosis));
+  const items = limited("groups", found, asked ? more.total : found.length === all.length ? total : found.length, limits, redraw, Math.max(few.length, total) > 50);
   patch(byId("groups-rows"), items, { key: (each) => each.name, make: () => copyOf("row-group"), update: (node, each) => show(node, each, state.sample.at) });
+  return { asked, total, few };
+}
+
+onState((state) => {
+  if (!byId("groups-rows") || !state.sample) return;
+  const { asked, total, few: all } = draw();
+  if (asked) look(`${state.sample.at} ${wanted()} ${limits.get("groups")}`);
   setText(byId("groups-note"), all.length ? `${number(total)} ${total === 1 ? "reads" : "read"} this topic` : "");
   for (const select of document.querySelectorAll("select[data-groups]")) options(select, all.map((each) => each.name));
 });
