@@ -70,7 +70,7 @@ class Demo:
         self, url: str = "memory://demo", *, key: str = KEY, maxlen: int = 2000, claim_idle: Duration = 5, rate: float = 2.0,
         seed: int | None = None, latency: float = LATENCY, lives: float = LIVES,
     ) -> None:  # fmt: skip
-        self.client: Any = from_url(url, asyncio=True)
+        self.client = from_url(url, asyncio=True)
         self.topic: Topic[Asyncio, Any] = Topic(key, self.client, maxlen=maxlen)
         self.maxlen = maxlen
         self.claim_idle = seconds(claim_idle, "claim_idle")
