@@ -247,6 +247,18 @@ def test_a_prefix_is_kept_in_all_addresses(serve: Callable[..., Site]) -> None:
     assert "/streams/static" in served.get("/", Authorization="Bearer t0ken").text
 
 
+def test_viewers_are_let_go_before_the_server_ends(serve: Callable[..., Site], capfd: pytest.CaptureFixture[str]) -> None:
+    served = serve()
+    with ExitStack() as viewers:
+        events = [viewers.enter_context(served.watching()) for _ in range(3)]
+        for each in events:
+            each.of("state")
+        served.close()
+        for each in events:
+            each.answer.read()  # (IncompleteRead where the stream was cut)
+    assert capfd.readouterr().err == ""
+
+
 def ended(process: subprocess.Popen[str], port: int, base: str) -> tuple[float, str]:
     """How long the process takes to end with three viewers attached, and what it said."""
     site = Site.__new__(Site)
