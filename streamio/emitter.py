@@ -304,6 +304,7 @@ class Lifecycle(EventEmitter):
 
     @onlookers.setter
     def onlookers(self, onlookers: tuple[Callable[[Event], None], ...]) -> None:
+        """These are told from now on."""
         self._onlookers = onlookers
         self.watched = self.watched or any(getattr(each, "entries", False) for each in onlookers)
 

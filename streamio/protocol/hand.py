@@ -45,6 +45,8 @@ class Bell(Protocol):
 class Hand:
     """See the head of this file."""
 
+    watches: Watches = ()
+
     def __init__(self, settings: Settings, prefetch: Prefetch, make: Callable[..., Any], redelivered: Callable[..., Any]) -> None:
         self.settings, self.prefetch = settings, prefetch
         self.make, self.redelivered = make, redelivered
@@ -60,7 +62,6 @@ class Hand:
         self.shares = False  # whether it is one of several of a member
         self.others: Sequence[Hand] = ()  # those of the member's other topics
         self.stopping = self.paused = self.displaced = self.halted = False
-        self.watches: Watches = ()
         self.source: Any = None  # of its connections
         self.driver: Any = None  # performs what goes on none of the lines
         self.outlets: tuple[str, ...] = ()  # keys that outputs go to

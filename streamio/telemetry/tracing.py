@@ -18,7 +18,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from opentelemetry.context import Context
-from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.propagators.textmap import Setter, TextMapPropagator
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, get_current_span, set_span_in_context
 
 from ..effects import Words
@@ -55,6 +55,17 @@ class Writing:
 
 WRITING: ContextVar[Writing | None] = ContextVar("streamio-writing", default=None)
 HANDLED: ContextVar[tuple[str, Context] | None] = ContextVar("streamio-handled", default=None)  # what was handled last here, for its reply
+
+
+class Headers(Setter[dict[str, str]]):
+    """How a propagator writes headers."""
+
+    def set(self, carrier: dict[str, str], key: str, value: str) -> None:
+        """One header."""
+        carrier[key] = value
+
+
+SETTER = Headers()
 
 
 class Tracing(Watch):
@@ -109,7 +120,7 @@ class Tracing(Watch):
         """What carries the trace on, where the caller gave nothing of the kind."""
         carrier: dict[str, str] = {}
         if self.fields.isdisjoint(given):
-            self.propagator.inject(carrier, context=self.context_for(message))
+            self.propagator.inject(carrier, self.context_for(message), SETTER)
         return carrier
 
     def context_for(self, message: Any) -> Context | None:
