@@ -25,6 +25,7 @@ EMBEDDED = "memory://demo"
 @click.option("--maxlen", type=click.IntRange(1), default=2000, show_default=True, help="About how many orders the stream keeps.")
 @click.option("--claim-idle", type=DURATION, default="5s", show_default=True, help="After how long a silent worker's entries may be claimed.")
 @click.option("--rate", type=click.FloatRange(0, 100), default=2.0, show_default=True, help="Orders per second that come by themselves.")
+@click.option("--latency", type=DURATION, default="20ms", show_default=True, help="How long a worker takes for one order.")
 @click.option("--seed", type=int, metavar="N", help="Make the same orders each time.")
 @click.option("--token", metavar="T", envvar="STREAMIO_DASHBOARD_TOKEN", show_envvar=True, help="Ask for this token.")
 @click.option("--insecure-public", is_flag=True, help="Listen on another host without a token: whoever reaches it may play.")

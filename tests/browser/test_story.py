@@ -20,7 +20,7 @@ KEY = "story:orders"
 @pytest.fixture(scope="module")
 def shop(real_server: RedisServer) -> Iterator[Shop]:
     """A demo on the real server, whose entries may be claimed after 1.2 s."""
-    made = Shop("-u", real_server.url, "--stream-key", KEY, "--claim-idle", "1200ms", "--rate", "20", "--seed", "1")
+    made = Shop("-u", real_server.url, "--stream-key", KEY, "--claim-idle", "1200ms", "--rate", "20", "--latency", "5ms", "--seed", "1")
     yield made
     made.stop()
 
@@ -32,7 +32,7 @@ def raw(real_server: RedisServer) -> Iterator[Any]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser, shop: Shop) -> Iterator[Page]:
     """The demo's page, watched."""
     for each in watched(browser, shop):  # type: ignore[arg-type]
@@ -74,12 +74,12 @@ def settled(raw: Any) -> dict[str, tuple[int, int]]:
 
 def test_the_story_end_to_end(page: Page, shop: Shop, raw: Any) -> None:
     is_done(page, "watch")
-    press(page, "watch", "Pause the orders")
-    shop.until(lambda state: state["producer"]["paused"])
     press(page, "produce", "Produce 300")
     is_done(page, "produce")
     press(page, "crash", "Crash worker-a")
     expect(worker(page, "worker-a")).to_contain_text("down")
+    press(page, "watch", "Pause the orders")
+    shop.until(lambda state: state["producer"]["paused"])
     expect(cell(page, "worker-a", "pending")).to_have_text("3")
     lost = [row["message_id"] for row in raw.xpending_range(KEY, "notifications", "-", "+", 10, "worker-a")]
     assert len(lost) == 3
