@@ -50,7 +50,8 @@ class Loop:
             self.settle(message)
         elif not self.plain:
             self.is_over()
-        if not self.fresh or hand.taken or hand.halted or self.clock() - hand.renewed_at > self.lease:
+        clock = self.clock  # (a local is called faster)
+        if not self.fresh or hand.taken or hand.halted or clock() - hand.renewed_at > self.lease:
             return None
         try:
             message = self.fresh.popleft()
