@@ -8,16 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
 
 from streamio import Topic
 
 from ..servers import RedisServer
 from .serving import Served
-
-pytest.importorskip("playwright", reason="playwright is not installed")
-
-from playwright.sync_api import Browser, BrowserContext, ViewportSize, expect, sync_playwright
-
 from .watching import Watched
 
 ARGUMENTS = [

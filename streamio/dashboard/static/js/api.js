@@ -28,15 +28,18 @@ async function answer(response) {
 
 /** Does an action: gives the answer and shows it, or shows why not and gives null. `quiet` shows only errors. */
 export async function post(action, values, { quiet = false } = {}) {
+  const slow = setTimeout(() => tell("Working …"), 400);
   try {
     const headers = { "Content-Type": "application/json", Accept: "application/json" };
     const came = await answer(await fetch(`${root}/api/${action}`, { method: "POST", headers, body: JSON.stringify(values) }));
-    if (!quiet) tell(came.message ?? "Done.", { command: came.command });
-    document.dispatchEvent(new CustomEvent("streamio:acted", { detail: { action, answer: came } }));
+    if (quiet) hush();
+    else tell(came.message ?? "Done.", { command: came.command });
     return came;
   } catch (error) {
     tell(error.message, { wrong: true });
     return null;
+  } finally {
+    clearTimeout(slow);
   }
 }
 

@@ -39,8 +39,9 @@ export function chart(figure, plot) {
   let data = [[], ...plot.series.map(() => [])];
 
   const say = (index) => {
-    const parts = plot.series.map((each, number) => `${each.label} ${each.format(data[number + 1][index] ?? null)}`);
-    setText(now, data[0].length ? `${index < data[0].length - 1 && !plot.bars ? `${clock(data[0][index] * 1000)}  ` : ""}${parts.join(", ")}` : "nothing yet");
+    const known = plot.series.map((each, number) => [each, data[number + 1][index] ?? null]).filter(([, value], number) => value !== null || number === 0 && plot.series.length === 1);
+    const parts = known.map(([each, value]) => `${each.label} ${each.format(value)}`);
+    setText(now, data[0].length ? `${index < data[0].length - 1 && !plot.bars ? `${clock(data[0][index] * 1000)}  ` : ""}${parts.join(", ") || "nothing yet"}` : "nothing yet");
   };
   const build = () => {
     made?.destroy();

@@ -8,7 +8,7 @@ import { current, onState, redraw } from "./live.js";
 import { fetcher } from "./lists.js";
 import { groupsOf, limits, matches } from "./view.js";
 
-const COUNT = 50;
+const count = () => Math.min(500, limits.get("dead") ?? 50);
 let rows = [];
 
 const chosen = () => byId("dead-group").value;
@@ -16,7 +16,7 @@ const asked = (state) => groupsOf(state).filter((each) => each.dead && (!chosen(
 
 const look = fetcher({
   seconds: 20,
-  ask: () => get("dead", { topic, group: chosen(), count: COUNT }),
+  ask: () => get("dead", { topic, group: chosen(), count: count() }),
   show: (came) => {
     rows = came.dead;
     draw();
@@ -43,7 +43,7 @@ function draw() {
   if (!state) return;
   const found = rows.filter((each) => matches(each.id, each.entry_id ?? "", each.group, each.reason, each.error ?? ""));
   const all = sum(asked(state).map((each) => each.dead));
-  const items = limited("dead", found, found.length === rows.length ? all : found.length, limits, redraw);
+  const items = limited("dead", found, found.length === rows.length ? all : found.length, limits, redraw, rows.length < all);
   patch(byId("dead-rows"), items, { key: (each) => `${each.group} ${each.id}`, make: () => copyOf("row-dead"), update: show });
   const button = document.querySelector("button[data-action=redrive-all]");
   if (button) {
@@ -57,7 +57,7 @@ onState((state) => {
   options(byId("dead-group"), [["", "all"], ...groupsOf(state).map((each) => each.name)]);
   const groups = asked(state);
   if (!groups.length) rows = [];
-  else look(JSON.stringify([chosen(), groups.map((each) => [each.name, each.dead])]));
+  else look(JSON.stringify([chosen(), count(), groups.map((each) => [each.name, each.dead])]));
   draw();
 });
 

@@ -8,7 +8,7 @@ import { current, onState, redraw } from "./live.js";
 import { fetcher } from "./lists.js";
 import { groupsOf, limits, matches, named, WAITING } from "./view.js";
 
-const COUNT = 100;
+const count = () => Math.min(1000, Math.max(100, limits.get("pending") ?? 0));
 const kept = { rows: [], at: 0 };
 let signature = "";
 
@@ -17,7 +17,7 @@ const asked = (state) => groupsOf(state).filter((each) => each.pending && (!chos
 
 const look = fetcher({
   seconds: 3,
-  ask: () => get("pending", { topic, group: chosen(), idle: seconds(byId("pending-idle").value) || null, count: COUNT }),
+  ask: () => get("pending", { topic, group: chosen(), idle: seconds(byId("pending-idle").value) || null, count: count() }),
   show: (came) => {
     Object.assign(kept, { rows: came.pending, at: performance.now() });
     draw();
@@ -57,7 +57,7 @@ function draw() {
   const found = kept.rows.map(aged).filter((each) => matches(each.id, each.group, named(each.consumer)));
   const all = sum(asked(state).map((each) => each.pending));
   const whole = found.length === kept.rows.length && !byId("pending-idle").value.trim();
-  const items = limited("pending", found, whole ? all : found.length, limits, redraw);
+  const items = limited("pending", found, whole ? all : found.length, limits, redraw, kept.rows.length < all);
   patch(byId("pending-rows"), items, { key: (each) => `${each.group} ${each.id}`, make: () => copyOf("row-pending"), update: show });
   setText(byId("pending-note"), all ? `${number(all)} delivered, not acknowledged yet` : "Delivered, not acknowledged yet");
 }
@@ -68,7 +68,7 @@ onState((state) => {
   const groups = asked(state);
   if (!groups.length) kept.rows = [];
   signature = JSON.stringify(groups.map((each) => [each.name, each.pending, each.waiting, each.oldest?.id, each.oldest?.deliveries, each.consumers.map((one) => one.pending)]));
-  if (groups.length) look(`${signature} ${byId("pending-idle").value}`);
+  if (groups.length) look(`${signature} ${byId("pending-idle").value} ${chosen()} ${count()}`);
   draw();
 });
 
