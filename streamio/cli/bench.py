@@ -26,17 +26,17 @@ SINGLES = 1000  # entries that are timed one by one, at most
 PATIENCE = 60.0  # seconds
 
 
-def milliseconds(seconds: float | None) -> str:
-    """A time in milliseconds; `-` where there is none."""
-    return "-" if seconds is None else f"{seconds * 1000:.2f}"
+def milliseconds(time: float | None) -> str:
+    """A time; `-` where there is none."""
+    return "-" if time is None else f"{time:.2f}"
 
 
 COLUMNS: Columns = {
     "what": Column("WHAT"),
     "entries": Column("ENTRIES", number, True),
     "per_second": Column("ENTRIES/S", lambda rate: number(round(rate)), True),
-    "p50": Column("P50 MS", milliseconds, True),
-    "p99": Column("P99 MS", milliseconds, True),
+    "p50_ms": Column("P50 MS", milliseconds, True),
+    "p99_ms": Column("P99 MS", milliseconds, True),
 }
 
 
@@ -74,9 +74,11 @@ def stream(session: Session) -> Iterator[Any]:
 
 def row(what: str, entries: int, took: float, times: Sequence[float] = ()) -> dict[str, Any]:
     """What one measurement found. Times are seconds."""
+    found: dict[str, Any] = {"what": what, "entries": entries, "per_second": round(entries / took, 1)}
     ordered = sorted(times)
-    p50, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None for share in (0.5, 0.99))
-    return {"what": what, "entries": entries, "per_second": round(entries / took, 1), "p50": p50, "p99": p99}
+    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99)):
+        found[name] = round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3) if ordered else None
+    return found
 
 
 def timed(call: Callable[[], Any]) -> float:

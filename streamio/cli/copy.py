@@ -71,12 +71,17 @@ class Copying:
         if begin is not None or self.new_ids or known == "0-0":
             return begin or START
         is_older = facts.first_id is None or split(known) < split(facts.first_id)
-        if not is_older and not any(self.source.replay(known, known)):
+        if not (is_older or self.is_copied(known)):
             what = f"topic {self.target.name!r} has entries of its own, the last id is {known}"
             raise Failure(f"{what}: --new-ids adds copies of all behind them, --from POS copies what has greater ids")
         note(f"going on behind {known}, the last id that {self.target.name!r} has had")
         self.last = known
         return None
+
+    def is_copied(self, known: str) -> bool:
+        """Whether the target's last entry is the source's of the same id. (Of one that the target has no more only the id is known.)"""
+        ours, theirs = (next((message.fields for message in topic.replay(known, known)), None) for topic in (self.source, self.target))
+        return ours is not None and theirs in (None, ours)
 
     def run(self, begin: Place | None, end: Place, follow: bool) -> None:
         """Copy, and show how far it is."""

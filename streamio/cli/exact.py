@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..effects import Exchange, Words
 from ..errors import PublishStopped, PublishUncertain
-from ..ids import Position
+from ..ids import ID, Position, split
 from ..protocol.publishing import Publisher, parted
 from ..protocol.replaying import History, Tail
 from ..retention import Retention
@@ -41,22 +41,48 @@ class Keep(Retention):
 
 
 class Writer:
-    """Writes rows to a topic, pipelined. `count` is how many are known to be written."""
+    """Writes rows to a topic, pipelined. `count` is how many are known to be written.
+
+    Where rows bring their ids, nothing is written behind one that the server must refuse: ids rise, and the first one goes alone.
+    """
 
     def __init__(self, topic: Topic[Any], keep: Retention | None = None) -> None:
         self.topic, self.publisher, self.count = topic, Publisher(topic.name, keep or Retention()), 0
+        self.last: str | None = None  # the id of the row before, where it brought one
 
     def write(self, rows: Sequence[Row], done: list[str]) -> None:
         """Write them in order; their ids are appended to `done`, also where a `Failure` says that not all were written."""
+        if rows and ID.fullmatch(rows[0].id) and self.last is None:
+            self.send(rows[:1], done)
+            rows = rows[1:]
+        fine = self.rising(rows)
+        self.send(rows[:fine], done)
+        if fine < len(rows):
+            row = rows[fine]
+            raise Failure(f"{before(row)}its id {row.id} is not greater than that before it, {self.last}; {self.told(())} before it")
+
+    def rising(self, rows: Sequence[Row]) -> int:
+        """How many rows have rising ids, or bring none."""
+        for place, row in enumerate(rows):
+            if ID.fullmatch(row.id):
+                if self.last is not None and split(row.id) <= split(self.last):
+                    return place
+                self.last = row.id
+        return len(rows)
+
+    def send(self, rows: Sequence[Row], done: list[str]) -> None:
+        """Write them."""
+        known = len(done)
         try:
             self.topic._driver.run(self.writing(rows, done))
         except PublishStopped as error:
-            raise Failure(f"{before(rows[error.index])}{error.__cause__}; {self.told(done)} before it") from error
+            raise Failure(f"{before(rows[error.index - known])}{error.__cause__}; {self.told(done[known:])}") from error
         except PublishUncertain as error:
-            where = before(rows[error.index])
-            raise Failure(f"{where}sent, but no reply came ({error.__cause__}): it may be written or not; {self.told(done)} before it") from error
+            where = before(rows[error.index - known])
+            raise Failure(f"{where}sent, but no reply came ({error.__cause__}): it may be written or not; {self.told(done[known:])}") from error
         finally:
-            self.count += len(done)
+            self.count += len(done) - known
+            self.last = rows[0].id if self.last is None and rows and ID.fullmatch(rows[0].id) else self.last
 
     def writing(self, rows: Sequence[Row], done: list[str]) -> Exchange[None]:
         """The exchange of `write`."""

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..health import Health
 from ..telemetry.logs import JSONFormatter, log_lifecycle, unlog_lifecycle
 from .ending import Failure
 from .session import Session
@@ -32,6 +31,8 @@ def accompany(crew: Crew, host: str, health: int | None, metrics: int | None) ->
         log_lifecycle(member)
         crew.closing.callback(unlog_lifecycle, member)
     if health is not None:
+        from ..health import Health
+
         crew.closing.callback(listening("--health-port", health, lambda: Health(*crew.members).serve(health, host)).close)
     if metrics is not None:
         measured(crew, host, metrics)

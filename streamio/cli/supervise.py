@@ -39,6 +39,7 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
         self.line: socket.socket | None = None
         self.ready = self.finished = False
+        self.replaced = False  # it was told to end, for its code has changed
         self.deaths, self.began, self.again_at = 0, 0.0, 0.0
 
     def start(self) -> None:
@@ -134,6 +135,8 @@ class Supervisor:
         """A process has ended: for good, or to be started again."""
         if self.signals:
             self.code = self.code or (code if code > 0 else 1 if code else 0)
+        elif worker.replaced:
+            worker.replaced = False
         elif code == 0:
             worker.finished = True
         elif code != LOAD_FAILED:
@@ -179,8 +182,9 @@ class Supervisor:
         if changed:
             log.info("%s changed: the workers are started again", changed[0])
             for worker in self.workers:
-                worker.send(signal.SIGTERM)
                 worker.deaths, worker.again_at, worker.finished = 0, 0.0, False
+                worker.replaced = worker.process is not None
+                worker.send(signal.SIGTERM)
 
     def end(self) -> None:
         """Leave no process behind, whatever happened."""
