@@ -88,7 +88,7 @@ def extended(settings: Settings) -> Iterator[BaseRoute]:
     """The routes and files of the extensions."""
     for each in settings.extensions:
         yield Mount("/api/demo", routes=list(each.routes))
-        if getattr(each, "static", None):
+        if each.static is not None:
             yield Mount("/static/demo", StaticFiles(directory=each.static))
 
 

@@ -28,7 +28,7 @@ STATIC = FOLDER / "static"
 
 def environment(settings: Settings) -> Environment:
     """Where templates come from: everything in them is escaped."""
-    folders = [each.templates for each in settings.extensions if getattr(each, "templates", None)]
+    folders = [each.templates for each in settings.extensions if each.templates is not None]
     loader = ChoiceLoader([PackageLoader("streamio.dashboard"), FileSystemLoader(folders)])
     return Environment(loader=loader, autoescape=True)
 

@@ -68,7 +68,7 @@ class Settings:
     interval: float = 1.0
     mask: tuple[str, ...] = ()
     lease: float = 30.0
-    extensions: tuple[Any, ...] = ()
+    extensions: tuple[Extension, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("topics", "hosts", "mask"):
