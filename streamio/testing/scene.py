@@ -24,7 +24,7 @@ from .keepers import Turns
 from .server import StageServer
 from .trace import Trace, spoken, told
 
-MOST = 1000  # waits of one play that bring nothing
+MOST = 500  # waits of one play that bring nothing
 SERVICES = ("listening", "iterating")
 NEVER = float("inf")
 SPARE = 0.002  # seconds: the server counts milliseconds, and what is idle for exactly a lease is not due yet

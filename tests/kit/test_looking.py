@@ -21,7 +21,7 @@ import pytest
 from streamio import ConsumerGroupMember, Topic
 from streamio.testing import AsyncStage, NeverSettles, Stage, kill_at_every_effect
 from streamio.testing.clock import serve_time
-from tests.house.source import ROOT
+from tests.house.source import ROOT, modules
 
 from .conftest import Kit, order
 
@@ -235,9 +235,15 @@ async def test_the_fixtures_give_stages_and_show_what_happened(tmp_path: Path) -
 
 
 async def test_the_core_of_the_kit_does_not_need_pytest() -> None:
-    code = "import sys; sys.modules['pytest'] = None; from streamio.testing import Stage; Stage().close()"
-    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+    kit = [module for module in modules() if module.name.startswith("testing")]
+    assert [module.name for module in kit if any(each.name == "pytest" for each in module.imports)] == ["testing.fixtures"]
+    assert not [module.name for module in kit if any(each.ours and each.name == "testing.fixtures" for each in module.imports)]
+
+
+async def test_without_the_embedded_server_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['fakeredis'] = None; import streamio.testing"
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "SetupError: streamio.testing needs the embedded server: pip install 'streamio[testing]'" in done.stderr
 
 
 async def test_both_colours_have_the_same_stage() -> None:
