@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
@@ -60,7 +60,7 @@ def bench(session: Session, count: int, size: int, batch: int, consumers: int) -
 
 
 @contextmanager
-def stream(session: Session) -> Iterator[Any]:
+def stream(session: Session) -> Generator[Any, None, None]:
     """A topic that nobody else has, and that goes with its group at the end. Where this process is killed the server removes it in an hour."""
     name, client = f"{MARK}{secrets.token_hex(6)}", session.client()
     topic = session.topic(name)

@@ -166,7 +166,8 @@ class Execution:
             return
         self.failures += 1
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
-        note(f"entry {message.id}: {how}, {self.becomes(message, CommandFailed(f'{self.command}: {how}'))}")
+        told = self.becomes(message, CommandFailed(f"{self.command}: {how}"))
+        note(f"entry {message.id}: {how}, {told}")
 
     def environment(self, message: Message[Any]) -> dict[str, str]:
         """What the command may know without reading JSON."""

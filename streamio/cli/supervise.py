@@ -134,7 +134,7 @@ class Supervisor:
     def ended(self, worker: Worker, code: int) -> None:
         """A process has ended: for good, or to be started again."""
         if self.signals:
-            self.code = self.code or (code if code > 0 else 1 if code else 0)
+            self.code = self.code or (0 if code == -signal.SIGTERM else 1 if code < 0 else code)
         elif worker.replaced:
             worker.replaced = False
         elif code == 0:
