@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,12 @@ class Panel:
     template: str | None = "demo.html"
     templates: Path | None = FOLDER / "templates"
     static: Path | None = FOLDER / "static"
-    scripts = ("static/demo/demo.js", "static/demo/story.js")
+    scripts: Sequence[str] = ("static/demo/demo.js", "static/demo/story.js")
 
     def __init__(self, demo: Demo) -> None:
         self.demo = demo
         acts: list[BaseRoute] = [Route(f"/{name}", self._acting(name), methods=["POST"]) for name in ACTS]
-        self.routes: list[BaseRoute] = [*acts, Route("/replay", self._replaying)]
+        self.routes: Sequence[BaseRoute] = [*acts, Route("/replay", self._replaying)]
 
     def state(self) -> dict[str, Any]:
         """What `/api/state` tells under `demo`."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ..dashboard import app
 from ..dashboard.application import Dashboard
 from ..dashboard.serving import Server, shown
+from ..dashboard.settings import Extension
 from .engine import Demo
 from .panel import Panel
 
@@ -30,7 +31,8 @@ class DemoServer(Server):
 
 def dashboard_of(demo: Demo, *, token: str | None = None, hosts: Sequence[str] = ()) -> Dashboard:
     """The dashboard of a demo, which may write: to the demo's own stream, and to nothing else."""
-    return app(demo.client, topics=(demo.topic.name,), read_only=False, token=token, hosts=hosts, interval=INTERVAL, extensions=[Panel(demo)])
+    panel: Extension = Panel(demo)
+    return app(demo.client, topics=(demo.topic.name,), read_only=False, token=token, hosts=hosts, interval=INTERVAL, extensions=[panel])
 
 
 async def serve(demo: Demo, door: socket.socket, told: Callable[[str], None], *, token: str | None = None, hosts: Sequence[str] = ()) -> None:
