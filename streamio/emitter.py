@@ -320,8 +320,8 @@ class Lifecycle(EventEmitter):
             if self.start is not None and hasattr(result, "__await__"):
                 self.start(result)
         except Exception:
-            event: Event | None = args[0] if args else None
-            log.exception("a lifecycle listener for %r raised", event and event.name, extra=event and about_event(event))
+            event = next((each for each in args if isinstance(each, Event)), None)
+            log.exception("a lifecycle listener for %r raised", event and event.name, extra=about_event(event) if event else None)
 
     def _emit_handle_potential_error(self, event: str, error: Any) -> None:
         """An `error` that nobody listens to is logged, not raised; where an onlooker logs them, by that one."""

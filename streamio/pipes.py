@@ -91,7 +91,8 @@ class Pipeline(Coloured[C]):
 
     def _in_place_of_listeners(self, listen: Callable[[], Any]) -> Exchange[Any]:
         """What the member's listening comes to, with this pipe as its one handler."""
-        handlers, handle = Handlers(), self._handle_asyncio if self._is_asyncio else self._handle
+        handlers = Handlers()
+        handle: Callable[[Any], Any] = self._handle_asyncio if self._is_asyncio else self._handle
         for scope in reversed(self.member.scopes()):
             handle = (surrounded_asyncio if self._is_asyncio else surrounded)(handle, scope)
         handlers.on(self.type, handle)

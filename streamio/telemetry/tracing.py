@@ -30,6 +30,7 @@ from .harmless import harmless
 from .meters import Meters
 
 MANY = ("publish_many", "writelines")
+MOST = 2000  # contexts that are remembered
 Attributes = Mapping[str, Any]
 
 
@@ -75,6 +76,7 @@ class Tracing(Watch):
         self.tracer, self.meters, self.propagator, self.choices = tracer, meters, propagator, choices
         self.system = names.system()
         self.fields = propagator.fields - {"baggage"}  # who gave one of them has said which trace it is
+        self.extracted: dict[tuple[tuple[str, str], ...], Context] = {}  # by what was carried: asked for at the read, and again at the handling
         self.known: WeakKeyDictionary[Any, dict[str, tuple[Attributes, Attributes]]] = WeakKeyDictionary()
 
     def acts_for(self, hand: Any) -> bool:
@@ -183,18 +185,24 @@ class Tracing(Watch):
         return facts
 
     def links(self, messages: Sequence[Any]) -> list[Link]:
-        """Links to what the messages carry."""
-        found = []
+        """Links to what the messages carry; of several each says which message it is."""
+        found, is_one = [], len(messages) == 1
         for message in messages:
             context = get_current_span(self.carried(message)).get_span_context()
             if context.is_valid:
-                found.append(Link(context, {names.MESSAGE: message.id}))
+                found.append(Link(context, None if is_one else {names.MESSAGE: message.id}))
         return found
 
     def carried(self, message: Any) -> Context:
         """The context that a message carries."""
         carrier = carrier_of(message)
-        return self.propagator.extract(carrier, context=Context()) if carrier else Context()
+        key = tuple(carrier.items())
+        found = self.extracted.get(key)
+        if found is None:
+            if len(self.extracted) >= MOST:
+                self.extracted.clear()
+            found = self.extracted[key] = self.propagator.extract(carrier, context=Context()) if carrier else Context()
+        return found
 
     # -- handling -----------------------------------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,9 @@ DROPPED = {
 # What pyee, io, click and pytest call.
 CALLED_ELSEWHERE = {"_emit_run", "_emit_handle_potential_error", "read1", "list_commands", "get_command", "format_commands"} | {
     "async_stage",
+    "log_message",
+    "instrument",
+    "Collector",
     "pytest_runtest_makereport",
 }
 THIRD = {"redis", "hiredis", "pyee", "fakeredis", "msgspec", "pydantic", "pydantic_core"}  # hiredis comes as redis[hiredis]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, TextIO, TypedDict, assert_type
@@ -599,3 +599,34 @@ def codecs_of_whole_entries_are_codecs(message: Message[Any]) -> None:
     assert_type(own.read([]).type, str)
     assert_type(StreamersonCodec().reply(message, 1, type="resp"), list[tuple[bytes, bytes]])
     assert_type(keys.sharded(None), StreamersonTopic)
+
+
+def what_stands_around_a_blocking_members_handlers(group: ConsumerGroupTopic[Blocking, Order], member: ConsumerGroupMember[Blocking]) -> None:
+    @group.around
+    def timed(message: Message[Order]) -> Iterator[None]:
+        assert_type(message.data, Order)
+        yield
+
+    @member.around_batch
+    @contextlib.contextmanager
+    def session(messages: list[Message[Any]]) -> Generator[None]:
+        yield
+
+    member.around(lambda message: contextlib.nullcontext(message.id))
+    assert_type(group.remove_around(timed), None)
+
+
+def what_stands_around_an_asyncio_members_handlers(member: ConsumerGroupMember[Asyncio]) -> None:
+    @member.around
+    async def timed(message: Message[Any]) -> AsyncIterator[None]:
+        yield
+
+    @member.around
+    def named(message: Message[Any]) -> Iterator[None]:
+        yield
+
+    member.around_batch(contextlib.asynccontextmanager(timed_batch))
+
+
+async def timed_batch(messages: list[Message[Any]]) -> AsyncGenerator[None]:
+    yield

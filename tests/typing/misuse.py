@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import redis
 
 from streamio import (
@@ -290,3 +292,12 @@ async def an_observer_of_the_other_colour(eye: Observer[Blocking], other: Observ
         pass
     eye.look("orders", "billing")  # error
     Observer(5)  # error
+
+
+def around_handlers_of_a_blocking_member(member: ConsumerGroupMember[Blocking]) -> None:
+    @member.around  # error
+    async def timed(message: Message) -> AsyncIterator[None]:
+        yield
+
+    member.around(lambda message: message.id)  # error
+    member.around(7)  # error
