@@ -55,6 +55,7 @@ def test_names_that_repeat_or_are_bytes_make_a_list_of_pairs() -> None:
     assert envelope("t", "1-1", [(b"a", b"1"), (b"a", b"2")])["fields"] == [["a", "1"], ["a", "2"]]
     assert envelope("t", "1-1", [(b"\xff", b"1")])["fields"] == [[{"$b64": "/w=="}, "1"]]
     assert envelope("t", "1-1", [(b"a", b"\xff")])["fields"] == {"a": {"$b64": "/w=="}}
+    assert envelope("t", "1-1", [(b"$b64", b"1")])["fields"] == [["$b64", "1"]]
 
 
 def test_text_that_looks_like_bytes_stays_text() -> None:
