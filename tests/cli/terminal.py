@@ -75,20 +75,25 @@ def inside(*words: str, input: str | bytes = b"") -> Ended:
     return Ended(code, out.buffer.getvalue(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]
 
 
-def process(*words: str, input: bytes = b"", **environment: str) -> Ended:
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a command as a user has it: its output is buffered as Python does by itself."""
+    return {**{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}, **more}
+
+
+def process(*words: str, input: bytes = b"", **more: str) -> Ended:
     """Run the command in a process of its own."""
-    done = subprocess.run([*PROGRAM, *words], input=input, capture_output=True, env={**os.environ, **environment}, timeout=SECONDS)
+    done = subprocess.run([*PROGRAM, *words], input=input, capture_output=True, env=environment(**more), timeout=SECONDS)
     return Ended(done.returncode, done.stdout, done.stderr.decode())
 
 
 class Terminal:
     """The command on a pseudo-terminal of this size: what it shows, keys for it, and its exit code."""
 
-    def __init__(self, *words: str, columns: int = 100, rows: int = 30, **environment: str) -> None:
+    def __init__(self, *words: str, columns: int = 100, rows: int = 30, **more: str) -> None:
         self.shown = ""
         self.file, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        settings = {**os.environ, "TERM": "xterm-256color", **environment}
+        settings = environment(**{"TERM": "xterm-256color", **more})
         program = [sys.executable, "-c", CONTROLLED, *words]
         self.process = subprocess.Popen(program, stdin=inner, stdout=inner, stderr=inner, env=settings, start_new_session=True)
         os.close(inner)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from streamio.cli.session import Session
 
 from ..servers import RedisServer, free_port
 from .conftest import Run
-from .terminal import PROGRAM, inside, on_terminal
+from .terminal import PROGRAM, environment, inside, on_terminal
 
 ROOT = Path(__file__).parent.parent.parent
 SPECIFIED = (
@@ -154,8 +153,7 @@ def test_a_failed_check_is_told_by_its_code_also_into_a_closed_pipe_or_a_full_di
     topic.group("g").create("0")
     command = f"{' '.join(PROGRAM)} -q -u {real_server.url} report {topic.name} --fail-lag 0"
     script = f"{command} | true; echo ${{PIPESTATUS[0]}}; {command} > /dev/full; echo $?"
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=buffered)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment())
     fault = f"streamio: {topic.name} g: lag 1, at most 0 allowed\n"
     assert (done.stdout, done.stderr) == ("2\n2\n", 2 * fault)
 
@@ -205,6 +203,18 @@ def test_a_session_closes_what_it_opened(real_server: RedisServer) -> None:
     assert topic.closed
     with pytest.raises(ValueError, match="closed"):
         observer.look()
+
+
+def test_what_a_command_opened_is_closed_also_when_it_fails(monkeypatch: pytest.MonkeyPatch, real_server: RedisServer) -> None:
+    opened: list[Any] = []
+
+    @click.pass_obj
+    def mine(session: Session) -> None:
+        opened.append(session.topic("x"))
+        raise ValueError("no")
+
+    assert called(monkeypatch, mine, "-u", real_server.url).err == "streamio: no\n"
+    assert opened[0].closed
 
 
 def test_quiet_says_nothing_but_errors(run: Run, topic: Any) -> None:

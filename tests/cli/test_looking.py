@@ -7,7 +7,8 @@ import signal
 import subprocess
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from streamio.keys import side_key
 
 from ..servers import RedisServer
 from .conftest import Run
-from .terminal import PROGRAM, inside, on_terminal
+from .terminal import PROGRAM, environment, inside, on_terminal
 
 
 def filled(topic: Any, count: int = 10) -> list[str]:
@@ -167,12 +168,19 @@ def test_a_stream_that_is_not_there_is_an_error(run: Run, name: str, real_server
         assert found.out in ("", run("report", name).out)
 
 
-def follow(server: RedisServer, *words: str) -> subprocess.Popen[bytes]:
-    """A process that follows a stream."""
-    return subprocess.Popen([*PROGRAM, "-u", server.url, "cat", "-f", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@contextmanager
+def follow(server: RedisServer, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that follows a stream; ended, where it does not by itself."""
+    command = [*PROGRAM, "-u", server.url, "cat", "-f", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(30)
 def test_following_prints_the_last_ten_then_each_new_entry_once_and_at_once(real_server: RedisServer, topic: Any) -> None:
     there = filled(topic, 15)
     with follow(real_server, topic.name, "-n", "40", "--format", r"%i\n") as program:
@@ -191,6 +199,7 @@ def test_following_misses_and_doubles_nothing_between_history_and_what_comes(run
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(30)
 def test_following_goes_on_where_it_was_when_the_server_comes_back(name: str) -> None:
     server = RedisServer("appendonly yes").start()
     try:
