@@ -98,11 +98,14 @@ class Message(Generic[D]):
         data: Any
         flat = self._flat
         text = "".join(flat)
-        if self._hand.is_flat and text.isascii() and "header:" not in text and "trace" not in text:  # nothing but the type is apart
+        if self._hand.is_flat and text.isascii() and "header:" not in text:  # nothing but the type and the trace is apart
             data, words = {}, iter(flat)
             for name in words:
                 data[name] = next(words)
             data.pop("type", None)
+            if "trace" in text:
+                data.pop("traceparent", None)
+                data.pop("tracestate", None)
         else:
             data = decoded(self._hand.codec, flat, self.type)
         self._data = known = data

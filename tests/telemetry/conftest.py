@@ -14,6 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from streamio.telemetry.opentelemetry import instrument
 
+# where it does not matter which server it is
+embedded = pytest.mark.parametrize("w", ["blocking-embedded", "asyncio-embedded"], indirect=True)
+
 
 class Telemetry:
     """Keeps what it is told. `options` are for `instrument`."""

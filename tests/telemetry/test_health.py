@@ -18,6 +18,7 @@ from streamio.health import Health
 
 from ..servers import RedisServer
 from ..world import World
+from .conftest import embedded
 
 pytestmark = pytest.mark.asyncio
 
@@ -99,6 +100,7 @@ async def test_what_runs_for_too_long_is_not_alive(w: World, use: str) -> None:
         await w.until(lambda: health.alive and health.ready)
 
 
+@embedded
 async def test_an_event_loop_that_stands_still_is_not_alive(w: World) -> None:
     if not w.asyncio:
         pytest.skip("asyncio only")
@@ -146,6 +148,7 @@ def away(member: Any) -> Any:
         hand.down_since = before
 
 
+@embedded
 async def test_a_server_that_is_away_makes_unready_and_dead_only_where_that_is_said(w: World) -> None:
     member = w.member()
     member.on("a", lambda message: None)
@@ -189,6 +192,7 @@ def wait_for(holds: Any) -> None:
         time.sleep(0.005)
 
 
+@embedded
 async def test_members_of_several_topics_are_seen_as_one(w: World) -> None:
     member = w.member([w.group(w.topic("one")), w.group(w.topic("two"))])
     member.on("a", lambda message: None)
@@ -199,6 +203,7 @@ async def test_members_of_several_topics_are_seen_as_one(w: World) -> None:
         await w.until(lambda: health.last_progress > first)
 
 
+@embedded
 async def test_probes_are_answered(w: World) -> None:
     member = w.member()
     member.on("a", lambda message: None)

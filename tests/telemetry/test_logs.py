@@ -15,6 +15,7 @@ from streamio.logbook import FIELDS
 from streamio.telemetry.logs import JSONFormatter, log_lifecycle, unlog_lifecycle
 
 from ..world import World
+from .conftest import embedded
 
 pytestmark = pytest.mark.asyncio
 
@@ -53,6 +54,7 @@ async def test_lifecycle_events_are_records_that_say_what_they_are_about(w: Worl
     assert "started" not in told
 
 
+@embedded
 async def test_each_entry_is_logged_where_that_is_asked_for(w: World, caplog: pytest.LogCaptureFixture) -> None:
     group, _ = await failing(w)
     log_lifecycle(group, entries=True)
@@ -64,6 +66,7 @@ async def test_each_entry_is_logged_where_that_is_asked_for(w: World, caplog: py
     assert [each for each in told if each[1] == "DEBUG"] == [("started", "DEBUG"), ("succeeded", "DEBUG")]
 
 
+@embedded
 async def test_an_error_is_logged_once(w: World, caplog: pytest.LogCaptureFixture) -> None:
     _, member = await failing(w)
     for logs in (True, False):
@@ -75,6 +78,7 @@ async def test_an_error_is_logged_once(w: World, caplog: pytest.LogCaptureFixtur
         assert record.topic == member.group.topic.name  # type: ignore[attr-defined]
 
 
+@embedded
 async def test_a_record_as_json_has_its_facts(w: World) -> None:
     group, member = await failing(w)
     log_lifecycle(member)

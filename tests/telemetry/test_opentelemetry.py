@@ -16,7 +16,7 @@ from streamio.telemetry import names
 from streamio.telemetry.opentelemetry import instrument, uninstrument
 
 from ..world import World
-from .conftest import Telemetry
+from .conftest import Telemetry, embedded
 
 pytestmark = pytest.mark.asyncio
 
@@ -73,6 +73,7 @@ async def test_an_entry_carries_the_span_of_its_publication(w: World, telemetry:
     assert w.raw.xrange(topic.name)[0][1].keys() == {"type", "n", "traceparent"}
 
 
+@embedded
 async def test_what_the_caller_gave_is_never_overwritten(w: World, telemetry: Telemetry) -> None:
     topic, *_ = await set_up(w, telemetry)
     given = {"traceparent": "00-11111111111111111111111111111111-2222222222222222-01", "x": "1"}
@@ -80,6 +81,20 @@ async def test_what_the_caller_gave_is_never_overwritten(w: World, telemetry: Te
     assert (await entries(w, topic))[0].headers == given
 
 
+@embedded
+async def test_nothing_is_added_to_a_trace_that_the_caller_gave(w: World, telemetry: Telemetry) -> None:
+    topic, *_ = await set_up(w, telemetry)
+    given = {"traceparent": "00-11111111111111111111111111111111-2222222222222222-01"}
+    other = trace.SpanContext(3, 4, True, trace.TraceFlags(1), trace.TraceState([("vendor", "x")]))
+    with trace.use_span(trace.NonRecordingSpan(other)):
+        await w.do(topic.publish("a", headers=given))
+        await w.do(topic.publish("a"))
+    first, second = await entries(w, topic)
+    assert first.headers == given
+    assert second.headers["tracestate"] == "vendor=x"
+
+
+@embedded
 async def test_a_span_of_the_callers_is_the_parent(w: World, telemetry: Telemetry) -> None:
     topic, *_ = await set_up(w, telemetry)
     with telemetry.tracer.start_as_current_span("outer"):
@@ -97,6 +112,7 @@ async def test_a_batch_is_one_span_that_all_its_entries_carry(w: World, telemetr
     assert [parent_of(message.headers) for message in await entries(w, topic)] == [ids(span)] * 2
 
 
+@embedded
 async def test_entries_of_a_batch_may_have_spans_of_their_own(w: World, telemetry: Telemetry) -> None:
     topic, *_ = await set_up(w, telemetry, creates=True)
     await w.do(topic.publish_many([("a", {"n": 1}), ("a", {"n": 2})]))
@@ -106,6 +122,7 @@ async def test_entries_of_a_batch_may_have_spans_of_their_own(w: World, telemetr
     assert linked(telemetry.one("send")) == [ids(span) for span in created]
 
 
+@embedded
 async def test_a_copied_message_keeps_its_trace(w: World, telemetry: Telemetry) -> None:
     topic, *_ = await set_up(w, telemetry)
     await w.do(topic.publish("a"))
@@ -114,6 +131,7 @@ async def test_a_copied_message_keeps_its_trace(w: World, telemetry: Telemetry) 
     assert len({parent_of(message.headers) for message in await entries(w, topic)}) == 1
 
 
+@embedded
 async def test_a_failed_publication_says_what_went_wrong(w: World, telemetry: Telemetry) -> None:
     topic, *_ = await set_up(w, telemetry)
     with pytest.raises(TypeError):
@@ -137,6 +155,7 @@ async def test_a_delayed_entry_carries_its_trace_into_the_stream(w: World, telem
     assert "messaging.message.id" not in span.attributes
 
 
+@embedded
 async def test_whole_entries_carry_it_where_their_codec_has_headers(w: World, telemetry: Telemetry) -> None:
     topic = w.topic(codec=CloudEventsCodec("/test"))
     telemetry.instrument(topic)
@@ -160,6 +179,7 @@ class B3(TextMapPropagator):
         return trace.set_span_in_context(trace.NonRecordingSpan(found), context)
 
 
+@embedded
 async def test_another_propagator_goes_by_headers(w: World, telemetry: Telemetry) -> None:
     topic, _, member = await set_up(w, telemetry, propagator=B3())
     await w.do(topic.publish("a"))
@@ -226,6 +246,7 @@ async def test_the_span_of_the_handling_is_linked_and_active(w: World, telemetry
     assert not trace.get_current_span().get_span_context().is_valid
 
 
+@embedded
 async def test_the_handling_is_a_child_where_that_is_asked_for(w: World, telemetry: Telemetry) -> None:
     topic, _, member = await set_up(w, telemetry, parent=True)
     await w.do(topic.publish("a"))
@@ -235,6 +256,7 @@ async def test_the_handling_is_a_child_where_that_is_asked_for(w: World, telemet
     assert linked(process) == []
 
 
+@embedded
 async def test_a_foreign_entry_without_a_trace_has_no_link(w: World, telemetry: Telemetry) -> None:
     topic, _, member = await set_up(w, telemetry)
     w.raw.xadd(topic.name, {"type": "a"})
@@ -255,6 +277,7 @@ async def test_each_try_that_fails_says_so(w: World, telemetry: Telemetry) -> No
     assert parent_of(letter.message.headers if hasattr(letter, "message") else letter.headers) == ids(telemetry.one("send"))
 
 
+@embedded
 async def test_a_handler_out_of_its_time_says_so(w: World, telemetry: Telemetry) -> None:
     topic, group, _ = await set_up(w, telemetry)
     member = w.member(group, "slow", handler_timeout=0.02)
@@ -308,6 +331,7 @@ async def test_a_claim_is_a_span_with_a_link_for_each_message(w: World, telemetr
     assert linked(span) == [ids(telemetry.one("send"))]
 
 
+@embedded
 async def test_acknowledgements_are_spans_where_that_is_asked_for(w: World, telemetry: Telemetry) -> None:
     topic, _, member = await set_up(w, telemetry, acks=True)
     await w.do(topic.publish("a"))
@@ -316,6 +340,7 @@ async def test_acknowledgements_are_spans_where_that_is_asked_for(w: World, tele
     assert (span.name, span.kind, span.attributes["messaging.operation.type"]) == (f"ack {topic.name}", SpanKind.CLIENT, "settle")
 
 
+@embedded
 async def test_sizes_are_told_where_that_is_asked_for(w: World, telemetry: Telemetry) -> None:
     topic, _, member = await set_up(w, telemetry, payload_sizes=True)
     await w.do(topic.publish("a", name="Ada"))
@@ -356,6 +381,7 @@ async def test_a_request_and_its_reply_hang_together(w: World, telemetry: Teleme
     assert process.attributes["messaging.message.conversation_id"] == "1"
 
 
+@embedded
 async def test_a_reply_carries_the_trace_on(w: World, telemetry: Telemetry) -> None:
     topic, _, member = await set_up(w, telemetry)
     await w.do(topic.publish("add", headers={"reply_to": w.key("replies")}))
@@ -365,6 +391,7 @@ async def test_a_reply_carries_the_trace_on(w: World, telemetry: Telemetry) -> N
     assert parent_of(fields) == ids(telemetry.one("process"))
 
 
+@embedded
 async def test_members_of_several_groups_are_traced_by_group(w: World, telemetry: Telemetry) -> None:
     traced, other = w.group(w.topic("one")), w.group(w.topic("two"))
     telemetry.instrument(traced)
@@ -380,6 +407,7 @@ async def test_members_of_several_groups_are_traced_by_group(w: World, telemetry
 # -- measuring ---------------------------------------------------------------------------------------------------------------------------------
 
 
+@embedded
 async def test_what_is_done_is_counted_and_measured(w: World, telemetry: Telemetry) -> None:
     topic, group, member = await set_up(w, telemetry, acks=True)
     await w.do(topic.publish_many([("a", {}), ("a", {}), ("b", {})]))
@@ -420,6 +448,7 @@ async def test_the_environment_says_which_names_are_written(
 # -- putting it on and off ------------------------------------------------------------------------------------------------------------------------
 
 
+@embedded
 async def test_instrumenting_twice_is_instrumenting_once(w: World, telemetry: Telemetry) -> None:
     topic, group, member = await set_up(w, telemetry)
     telemetry.instrument(topic, group, member)
@@ -428,6 +457,7 @@ async def test_instrumenting_twice_is_instrumenting_once(w: World, telemetry: Te
     assert [len(telemetry.spans(name)) for name in ("send", "receive", "process")] == [1, 1, 1]
 
 
+@embedded
 async def test_what_is_not_instrumented_any_more_tells_nothing(w: World, telemetry: Telemetry) -> None:
     topic, group, member = await set_up(w, telemetry)
     telemetry.instrument(member)
@@ -439,6 +469,7 @@ async def test_what_is_not_instrumented_any_more_tells_nothing(w: World, telemet
     assert "traceparent" not in w.raw.xrange(topic.name)[0][1]
 
 
+@embedded
 async def test_one_member_alone_may_be_instrumented(w: World, telemetry: Telemetry) -> None:
     topic = w.topic()
     group = w.group(topic)
@@ -456,6 +487,7 @@ async def test_what_is_none_of_the_three_is_refused() -> None:
         instrument(object())  # type: ignore[arg-type]
 
 
+@embedded
 async def test_an_exporter_that_raises_harms_nothing(w: World, telemetry: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(trace.NoOpTracer):
         def start_span(self, *args: Any, **kwargs: Any) -> Any:

@@ -15,6 +15,7 @@ from streamio.observing import Observer
 from streamio.telemetry.prometheus import Collector, exposition, measure, serve, unmeasure
 
 from ..world import World
+from .conftest import embedded
 
 pytestmark = pytest.mark.asyncio
 
@@ -72,6 +73,7 @@ async def test_a_scrape_asks_redis_by_the_exporters_names(w: World, registry: Co
     assert values(registry, "redis_stream_group_consumer_messages_pending") == {}
 
 
+@embedded
 async def test_consumers_are_told_by_name_where_that_is_asked_for(w: World, collectors: list[Collector]) -> None:
     topic, group, _ = await filled(w)
     await w.do(group.create())
@@ -88,6 +90,7 @@ async def test_a_server_that_does_not_answer_is_told_and_no_error(collectors: li
     client.close()
 
 
+@embedded
 async def test_in_asyncio_a_sample_is_shown(w: World) -> None:
     topic, _, _ = await filled(w)
     observer: Any = Observer(w.client(), topics=[topic.name])
@@ -136,6 +139,7 @@ async def test_counts_never_fall_when_members_end_and_begin_again(w: World, regi
     assert values(registry, "streamio_messages_in_flight") == {(group.name,): 0}
 
 
+@embedded
 async def test_entries_in_hand_are_in_flight(w: World, registry: CollectorRegistry) -> None:
     topic, group, member = await filled(w)
     measure(group, registry=registry)
@@ -145,6 +149,7 @@ async def test_entries_in_hand_are_in_flight(w: World, registry: CollectorRegist
     assert seen[0][(group.name,)] >= 1
 
 
+@embedded
 async def test_only_declared_types_are_told_apart(w: World, registry: CollectorRegistry) -> None:
     _, group, member = await filled(w)
     measure(group, types=["good"], registry=registry)
@@ -152,6 +157,7 @@ async def test_only_declared_types_are_told_apart(w: World, registry: CollectorR
     assert values(registry, "streamio_process_duration_seconds_count") == {(group.name, "good"): 2, (group.name, "other"): 1}
 
 
+@embedded
 async def test_without_durations_nothing_stands_around_handlers(w: World, registry: CollectorRegistry) -> None:
     _, group, member = await filled(w)
     measure(group, durations=False, registry=registry)
@@ -161,6 +167,7 @@ async def test_without_durations_nothing_stands_around_handlers(w: World, regist
     assert values(registry, "streamio_process_duration_seconds_count") == {}
 
 
+@embedded
 async def test_batches_are_measured_as_a_whole(w: World, registry: CollectorRegistry) -> None:
     topic = w.topic()
     group = w.group(topic)
@@ -173,6 +180,7 @@ async def test_batches_are_measured_as_a_whole(w: World, registry: CollectorRegi
     assert values(registry, "streamio_delivery_latency_seconds_count") == {(group.name,): 3}
 
 
+@embedded
 async def test_measured_twice_or_for_group_and_member_it_counts_once(w: World, registry: CollectorRegistry) -> None:
     topic, group, member = await filled(w)
     for obj in (topic, topic, group, group, member):
@@ -186,6 +194,7 @@ async def test_measured_twice_or_for_group_and_member_it_counts_once(w: World, r
     assert values(registry, "streamio_process_duration_seconds_count") == {(group.name,): 5}
 
 
+@embedded
 async def test_what_is_not_measured_any_more_counts_nothing(w: World, registry: CollectorRegistry) -> None:
     topic, group, member = await filled(w)
     for obj in (topic, group, member):
