@@ -1,6 +1,7 @@
 """Where the library logs: loggers below `streamio`, one for each kind of work, whose records say what they are about.
 
-The library writes records and nothing else: handlers, levels and formats are the application's. Each record has `topic`, `group`, `member`,
+The library writes records and nothing else: handlers, levels and formats are the application's. Where there are none, Python prints warnings and
+errors on stderr; a NullHandler would hide them. Each record has `topic`, `group`, `member`,
 `entry_id`, `deliveries`, `event` and `error`, None where that is not known.
 """
 
@@ -15,7 +16,6 @@ MEMBER = logging.getLogger("streamio.member")  # what happens to members, and to
 PUBLISH = logging.getLogger("streamio.publish")  # what could not be written, or waits
 CONNECTION = logging.getLogger("streamio.connection")
 FIELDS = ("topic", "group", "member", "entry_id", "deliveries", "event", "error")
-logging.getLogger("streamio").addHandler(logging.NullHandler())
 
 
 def about(**facts: Any) -> dict[str, Any]:
