@@ -216,7 +216,10 @@ def watch_supervisor() -> None:
     os.write(line, b".")
 
     def wait() -> None:
-        os.read(line, 1)  # (nothing is ever said there)
+        try:
+            os.read(line, 1)  # (nothing is ever said there)
+        except ConnectionResetError as error:  # it was killed before it had read the word
+            log.debug("the supervisor is gone: %s", error)
         os.kill(os.getpid(), signal.SIGTERM)
 
     Thread(target=wait, name="streamio-supervisor", daemon=True).start()

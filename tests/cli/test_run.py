@@ -66,7 +66,7 @@ def running(*words: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.communicate(timeout=15)
 
 
 def ended(process: subprocess.Popen[bytes]) -> Ended:
