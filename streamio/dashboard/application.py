@@ -23,6 +23,7 @@ from .health import healthz, metrics
 from .login import login, logout
 from .looking import LOOKS, looking
 from .page import STATIC, environment, page
+from .patience import Patience
 from .security import Gate, Protected, TooLong, too_long
 from .settings import Settings
 from .views import refusal
@@ -35,7 +36,7 @@ class Dashboard(Starlette):
         settings = Settings(**options)
         self.board = Board(client, settings)
         handlers: Any = {TooLong: refuse_long, HTTPException: refuse_http}
-        super().__init__(routes=routes(settings), middleware=before(settings), exception_handlers=handlers, lifespan=lifespan)
+        super().__init__(routes=routes(settings), middleware=before(settings, self.board.patience), exception_handlers=handlers, lifespan=lifespan)
         self.state.board, self.state.templates = self.board, environment(settings)
 
     async def close(self) -> None:
@@ -50,10 +51,10 @@ async def lifespan(dashboard: Dashboard) -> AsyncGenerator[None]:
     await dashboard.close()
 
 
-def before(settings: Settings) -> list[Middleware]:
+def before(settings: Settings, patience: Patience) -> list[Middleware]:
     """What stands before the routes."""
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False)
-    return [Middleware(Protected), hosts, Middleware(Gate, settings=settings)]
+    return [Middleware(Protected), hosts, Middleware(Gate, settings=settings, patience=patience)]
 
 
 async def refuse_long(request: Request, error: Exception) -> Response:

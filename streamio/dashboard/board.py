@@ -17,6 +17,7 @@ from ..drivers.source import Source
 from ..observing import History, Observer, Sample
 from ..topic import Topic
 from .journal import Journal
+from .patience import Patience
 from .sampler import Sampler
 from .settings import Settings
 from .telling import GROUPS, told, trouble
@@ -41,6 +42,7 @@ class Board:
         self.asked: dict[str, float] = {}  # topics, and when somebody last asked for them
         self.tracked: dict[tuple[str, str], None] = {}
         self.journal = Journal()
+        self.patience = Patience()
         self.sampler = Sampler(self.look, settings.interval, self.rest)
         self._told: tuple[int, int, str] | None = None
 

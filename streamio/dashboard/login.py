@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from .board import Board
 from .page import render
-from .security import cookie_of, same
+from .security import address, cookie_of, fits, kept, waiting
 
 
 async def login(request: Request) -> Response:
@@ -18,13 +18,15 @@ async def login(request: Request) -> Response:
     token = board.settings.token
     home = f"{request.scope.get('root_path', '')}/"
     if token is None:
-        return RedirectResponse(home, 303)
+        return RedirectResponse(home + kept(request), 303)
     if request.method != "POST":
-        return render(request, "login.html", {"wrong": False})
+        return render(request, "login.html", {"kept": kept(request)})
+    if left := board.patience.left(address(request)):
+        return render(request, "login.html", {"wrong": f"{waiting(left)}.".capitalize(), "kept": kept(request)}, 429)
     shown = parse_qs((await request.body()).decode("utf-8", "replace")).get("token", [""])[0]
-    if not same(shown.strip().encode(), token.encode()):
-        return render(request, "login.html", {"wrong": True}, 403)
-    answer = RedirectResponse(home, 303)
+    if not fits(board.patience, request, shown.strip().encode(), token):
+        return render(request, "login.html", {"wrong": "That is not the token.", "kept": kept(request)}, 403)
+    answer = RedirectResponse(home + kept(request), 303)
     name, value = cookie_of(token)
     answer.set_cookie(name, value, path=home, httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return answer

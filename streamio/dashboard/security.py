@@ -3,7 +3,8 @@
 1. The host asked for is one of a list: a page elsewhere cannot point a name of its own at this machine.
 2. What changes something is refused where the dashboard is read-only, and unless it comes from the dashboard's own page (`Sec-Fetch-Site`, else
    `Origin`), or from no page at all. It is JSON, so that no form can send it, and not endless.
-3. With a token, all but the way to show it is refused without: in `Authorization: Bearer`, or in a cookie that the form at `/login` sets.
+3. With a token, all but the way to show it is refused without: in `Authorization: Bearer`, or in a cookie that the form at `/login` sets. Wrong ones
+   are looked at ever more slowly (`patience`).
 4. Answers may not be framed, guessed at, kept or told to others, and run no script but the page's own.
 """
 
@@ -12,13 +13,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from urllib.parse import urlsplit
+from functools import lru_cache
+from urllib.parse import quote, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .patience import Patience
 from .settings import Settings
 from .views import refusal
 
@@ -29,7 +32,7 @@ FORMS = ("/login", "/logout")  # which change nothing on the server
 OWN_PAGE = ("same-origin", "none")
 FIXED = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # (with `no-referrer` a browser gives the form's `Origin` as `null`, and nobody could log in)
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Frame-Options": "DENY",
@@ -68,8 +71,8 @@ class Protected:
 class Gate:
     """Lets pass what may pass."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app, self.settings = app, settings
+    def __init__(self, app: ASGIApp, settings: Settings, patience: Patience) -> None:
+        self.app, self.settings, self.patience = app, settings, patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -109,21 +112,50 @@ class Gate:
         if self.settings.token is None:
             return True
         connection = HTTPConnection(scope)
-        scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and same(shown.strip().encode("latin-1"), self.settings.token.encode()):
-            scope.setdefault("state", {})["who"] = "token"
-            return True
         name, value = cookie_of(self.settings.token)
-        if same(connection.cookies.get(name, "").encode("latin-1", "replace"), value.encode()):
+        if same(connection.cookies.get(name, "").encode("latin-1", "replace"), value.encode()) or self.shows_it(connection):
             scope.setdefault("state", {})["who"] = "token"
             return True
         return False
 
+    def shows_it(self, connection: HTTPConnection) -> bool:
+        """Whether the header has the token. It is not looked at while the address has to wait."""
+        scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or self.patience.left(address(connection)):
+            return False
+        return fits(self.patience, connection, shown.strip().encode("latin-1"), self.settings.token or "")
+
     def stranger(self, scope: Scope, path: str) -> Response:
         """The way to the form for who looks at the page, a refusal for all others."""
+        connection = HTTPConnection(scope)
+        if "authorization" in connection.headers and (left := self.patience.left(address(connection))):
+            return refusal(429, waiting(left), **{"Retry-After": str(left)})
         if path == "/" and scope["method"] in SAFE:
-            return RedirectResponse(f"{scope.get('root_path', '')}{self.settings.prefix}/login", 303)
+            return RedirectResponse(f"{scope.get('root_path', '')}{self.settings.prefix}/login{kept(connection)}", 303)
         return refusal(401, "this dashboard asks for its token: Authorization: Bearer …", **{"WWW-Authenticate": "Bearer"})
+
+
+def address(connection: HTTPConnection) -> str:
+    """Where a request comes from."""
+    return connection.client.host if connection.client else ""
+
+
+def kept(connection: HTTPConnection) -> str:
+    """What of the page's address is to outlive the login: the topic."""
+    name = QueryParams(connection.scope.get("query_string", b"")).get("topic")
+    return f"?topic={quote(name, safe='')}" if name else ""
+
+
+def fits(patience: Patience, connection: HTTPConnection, shown: bytes, token: str) -> bool:
+    """Whether this is the token; the address is remembered where it is not."""
+    right = same(shown, token.encode())
+    (patience.right if right else patience.failed)(address(connection))
+    return right
+
+
+def waiting(left: int) -> str:
+    """What is said to an address that showed too many wrong tokens."""
+    return f"too many wrong tokens came from here: the next one is looked at in {left} s"
 
 
 class TooLong(Exception):
@@ -163,7 +195,8 @@ def same(one: bytes, other: bytes) -> bool:
     return hmac.compare_digest(one, other)
 
 
+@lru_cache(maxsize=16)
 def cookie_of(token: str) -> tuple[str, str]:
-    """The cookie of who has shown the token: its name, and a value that does not tell the token."""
-    value = hmac.new(token.encode(), b"streamio dashboard", hashlib.sha256).hexdigest()
+    """The cookie of who has shown the token: its name, and a value that does not tell the token, and takes long to make of a guess."""
+    value = hashlib.pbkdf2_hmac("sha256", token.encode(), b"streamio dashboard", 100_000).hex()
     return f"streamio_{hashlib.sha256(value.encode()).hexdigest()[:8]}", value

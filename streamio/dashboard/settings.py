@@ -87,6 +87,7 @@ class Settings:
             raise ValueError(f"interval must be 0.1 to 3600 seconds, not {self.interval!r}")
         if self.token is not None and not (isinstance(self.token, str) and self.token.strip()):
             raise ValueError("token must not be empty")
+        object.__setattr__(self, "token", self.token and self.token.strip())
         object.__setattr__(self, "prefix", checked_prefix(self.prefix))
         object.__setattr__(self, "extensions", tuple(self.extensions))
 

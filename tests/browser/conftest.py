@@ -19,6 +19,7 @@ from .watching import Watched
 ARGUMENTS = [
     *"--no-sandbox --disable-gpu --disable-quic --no-first-run".split(),
     *"--disable-background-networking --disable-component-update --disable-sync".split(),
+    "--host-resolver-rules=MAP streams.example 127.0.0.1",  # a name that browsers trust no more than any other in a network
 ]
 WAIT = 8000  # milliseconds
 SIZE: ViewportSize = {"width": 1280, "height": 900}

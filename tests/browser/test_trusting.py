@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from streamio import Topic
 
+from ..servers import RedisServer
+from .serving import Served
 from .watching import Watched
 
 pytestmark = [pytest.mark.slow, pytest.mark.real]
@@ -75,6 +77,25 @@ def test_a_page_elsewhere_cannot_act(w: Watched, redis: Any, orders: Orders) -> 
         trim = f"{{method: 'POST', mode: '{mode}', headers: {{'Content-Type': '{kind}'}}, body: JSON.stringify({{topic: 'orders', maxlen: 0}})}}"
         w.page.evaluate(f"fetch('{w.served.url}api/trim', {trim}).then(() => 'sent', String)")
     assert redis.xlen("orders") == 20
+
+
+def test_the_token_is_taken_by_plain_http_in_a_network_too(browser: Browser, server: RedisServer, redis: Any) -> None:
+    redis.xadd("orders", {"n": 1})
+    with Served(server.url, token="open sesame", hosts=("streams.example",), read_only=False) as served, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"http://streams.example:{served.port}/?topic=orders")
+        for token, title in (("wrong", "streamio"), ("open sesame", "orders")):
+            page.get_by_label("Token").fill(token)
+            page.get_by_role("button").click()
+            expect(page.locator("h1")).to_have_text(title)
+        assert (
+            page.evaluate(
+                "fetch('/api/trim', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'}).then((came) => came.status)"
+            )
+            == 400
+        )
+        page.get_by_role("button", name="Forget the token").click()
+        expect(page.get_by_label("Token")).to_be_visible()
 
 
 def test_without_scripts_there_is_a_snapshot(browser: Any, reading: Any, redis: Any, orders: Orders) -> None:

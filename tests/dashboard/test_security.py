@@ -11,6 +11,7 @@ import pytest
 from streamio.dashboard import app
 from streamio.dashboard.actions import ACTIONS
 from streamio.dashboard.addresses import address
+from streamio.dashboard.patience import MOST, Patience
 from streamio.dashboard.security import BODY
 from streamio.dashboard.settings import Settings
 from streamio.topic import from_url
@@ -117,7 +118,7 @@ def test_every_answer_carries_the_guarding_headers(site: Site, path: str) -> Non
     headers = site.get(path).headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'self';") and "frame-ancestors 'none'" in policy and "unsafe" not in policy
-    assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
+    assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin"
     assert headers["cache-control"] == ("no-cache" if path.startswith("/static") else "no-store")
     assert "access-control-allow-origin" not in headers and "server" not in headers
 
@@ -157,6 +158,42 @@ def test_the_form_takes_the_token_and_sets_a_cookie(serve: Callable[..., Site], 
     assert guarded.post("/api/produce", {"topic": stream, "type": "t"}, Cookie=shown).status == 200
     assert guarded.get("/api/log", Cookie=shown).json["log"][0]["who"] == "token"
     assert "Max-Age=0" in guarded.ask("POST", "/logout", "", {**form, "Cookie": shown}).headers["set-cookie"]
+
+
+def test_the_way_through_the_form_ends_at_the_topic_that_was_asked_for(serve: Callable[..., Site]) -> None:
+    guarded = serve(token=" open sesame ")  # blanks around it are none of it
+    asked = "?topic=a%26b%2F%2Fevil.example"
+    assert guarded.get(f"/{asked}").headers["location"] == f"/login{asked}"
+    assert f'action="/login{asked}"' in guarded.get(f"/login{asked}").text
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://{guarded.host}"}
+    assert guarded.ask("POST", f"/login{asked}", "token=open+sesame", form).headers["location"] == f"/{asked}"
+    assert guarded.ask("POST", "/login?next=//evil.example", "token=open+sesame", form).headers["location"] == "/"
+
+
+def test_wrong_tokens_are_looked_at_ever_more_slowly(serve: Callable[..., Site]) -> None:
+    guarded = serve(token="open sesame")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    cookie = guarded.ask("POST", "/login", "token=open+sesame", form).headers["set-cookie"].partition(";")[0]
+    for _ in range(3):
+        assert guarded.get("/api/log", Authorization="Bearer x").status == 401
+        assert guarded.ask("POST", "/login", "token=x", form).status == 403
+    refused = guarded.get("/api/log", Authorization="Bearer open sesame")
+    assert (refused.status, refused.headers["retry-after"]) == (429, "1") and "wrong tokens" in refused.json["error"]
+    assert guarded.ask("POST", "/login", "token=open+sesame", form).status == 429
+    assert guarded.get("/api/log", Cookie=cookie).status == 200  # who is in stays in
+    guarded.dashboard.board.patience.wrong["127.0.0.1"] = (6, 0.0)  # the time has passed
+    assert guarded.get("/api/log", Authorization="Bearer open sesame").status == 200
+    assert guarded.dashboard.board.patience.wrong == {}
+
+
+def test_the_memory_of_wrong_tokens_has_an_end() -> None:
+    patience = Patience()
+    for number in range(MOST + 10):
+        patience.failed(str(number))
+    assert len(patience.wrong) == MOST
+    for _ in range(40):
+        patience.failed("here")
+    assert patience.left("here") == 60 and patience.left("elsewhere") == 0
 
 
 def test_without_a_token_there_is_no_form(site: Site) -> None:
