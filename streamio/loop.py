@@ -97,11 +97,25 @@ class Loop:
             self.scope = entered(self.scopes, message)
         return message
 
-    def close_scope(self, error: BaseException | None = None) -> None:
-        """Leave what stands around the body, which came to this."""
+    def close_scope(self, error: BaseException | None = None) -> bool:
+        """Leave what stands around the body, which came to this; whether that was swallowed."""
         scope, self.scope = self.scope, None
-        if scope is not None:
-            scope.__exit__(None if error is None else type(error), error, None)
+        if scope is None:
+            return False
+        return bool(scope.__exit__(None, None, None) if error is None else scope.__exit__(type(error), error, error.__traceback__))
+
+    def passed(self, message: Any, error: Exception) -> Exception | None:
+        """What an error of a pipe's steps is behind what stands around them; None where that swallows it, which is success."""
+        try:
+            if not self.close_scope(error):
+                return error
+        except Exception as other:
+            return other
+        except BaseException:
+            released(self.hand, message)
+            raise
+        self.settle(message)
+        return None
 
     def is_over(self) -> bool:
         """The body is through; whether it ran out of its time, so that what it did means nothing."""

@@ -157,13 +157,15 @@ class Flow:
         return done(effects is not None and message._hand.give(message, effects.commands))
 
     def fail(self, error: Exception) -> None:
-        """A step raised: the entry has failed, and the loop goes on."""
+        """A step raised: the entry has failed, and the loop goes on. (What stands around the steps may make something else of it.)"""
         message = self.taken() or self.loop.message
         hand = message._hand
         self.loop.message = hand.current = None
-        self.loop.close_scope(error)
-        retrying = failed(hand, message, error, self.member._driver.chance())
-        self.member.lifecycle.tell(hand.event("failed", message=message, error=error))
+        fault = self.loop.passed(message, error)
+        if fault is None:
+            return
+        retrying = failed(hand, message, fault, self.member._driver.chance())
+        self.member.lifecycle.tell(hand.event("failed", message=message, error=fault))
         if retrying is not None:
             self.member.lifecycle.tell(retrying)
 
@@ -174,17 +176,18 @@ class Flow:
             message._hand.halfway = None
         return message
 
-    def give_up(self) -> None:
+    def give_up(self, error: BaseException) -> None:
         """What has not come out as a whole is not written, and its entry comes again."""
         message = self.taken() or self.loop.message
         if message is not None:
             self.loop.message = message._hand.current = None
             released(message._hand, message)
+        self.loop.close_scope(error)
 
     def __del__(self) -> None:
         """The loop was left."""
         if self.message is not None and self.pipe._sink is not None:
-            self.give_up()
+            self.give_up(GeneratorExit())
 
 
 class BlockingFlow(Flow):
@@ -208,8 +211,8 @@ class BlockingFlow(Flow):
                 self.end()
             except Exception as error:
                 self.fail(error)
-            except BaseException:  # a step was interrupted, or cancelled
-                self.give_up()
+            except BaseException as error:  # a step was interrupted, or cancelled
+                self.give_up(error)
                 raise
 
 
@@ -236,8 +239,8 @@ class AsyncioFlow(Flow):
                     await written
             except Exception as error:
                 self.fail(error)
-            except BaseException:  # a step was interrupted, or cancelled
-                self.give_up()
+            except BaseException as error:  # a step was interrupted, or cancelled
+                self.give_up(error)
                 raise
 
 
