@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from streamio import from_url
+from streamio.cli.looking import Trends
 from streamio.cli.shown import age, memory, number, rate
 from streamio.keys import side_key
+from streamio.observing import Observer
 
 from ..servers import RedisServer
 from .conftest import Run
@@ -27,13 +29,13 @@ def filled(topic: Any, count: int = 10) -> list[str]:
     return [topic.publish("order.paid" if n % 2 else "order.placed", {"n": n, "raw": b"\xff\x00"}, headers={"tenant": "eu"}) for n in range(count)]
 
 
-def left_pending(topic: Any, count: int, group: str = "g", consumer: str = "worker-1", idle: float = 0) -> None:
+def left_pending(topic: Any, count: int, group: str = "g", consumer: str = "worker-1", idle: float = 0, times: int = 3) -> None:
     """Let a consumer take so many entries, and say nothing any more."""
     opened = topic.group(group, start="0")
     opened.create()
     client = topic._driver.source.client
     taken = client.xreadgroup(group, consumer, {topic.name: ">"}, count=count)[0][1]
-    client.xclaim(topic.name, group, consumer, 0, [each for each, _ in taken], idle=round(idle * 1000), retrycount=3)
+    client.xclaim(topic.name, group, consumer, 0, [each for each, _ in taken], idle=round(idle * 1000), retrycount=times)
 
 
 def ids(entries: list[dict[str, Any]]) -> list[str]:
@@ -321,6 +323,24 @@ def test_a_lag_that_the_server_does_not_tell_is_counted(run: Run, topic: Any) ->
     assert (found.code, found.err.splitlines()[-1]) == (2, f"streamio: {topic.name} g: lag over 2, at most 2 allowed")
 
 
+def test_a_trend_says_whether_the_work_that_is_left_grows(real_server: RedisServer, topic: Any) -> None:
+    topic.group("g", start="0").create()
+    trends = Trends()
+    with Observer(real_server.url, topics=[topic.name]) as observer:
+        told = [trends.of(observer.look().topics[0].groups[0])]
+        filled(topic, 3)
+        told.append(trends.of(observer.look().topics[0].groups[0]))
+        left_pending(topic, 3)
+        told.append(trends.of(observer.look().topics[0].groups[0]))
+        topic.group("g").seek("$")
+        topic.group("g").ack(*(each.id for each in topic.group("g").pending()))
+        told.append(trends.of(observer.look().topics[0].groups[0]))
+        filled(topic, 1)
+        trends.known[(topic.name, "g")].popleft()
+        told.append(trends.of(observer.look().topics[0].groups[0]))
+    assert told == [None, "growing", "growing", "steady", "shrinking"]
+
+
 def test_report_goes_on_line_by_line(run: Run, topic: Any) -> None:
     filled(topic, 1)
     topic.group("g").create("0")
@@ -341,16 +361,16 @@ def test_report_goes_on_line_by_line(run: Run, topic: Any) -> None:
         (("-c", "worker-2"), [2, 3]),
         (("--idle", "1m"), [0, 1]),
         (("-n", "1"), [0]),
-        (("--deliveries", "3"), [0, 1, 2, 3]),
-        (("--deliveries", "3+", "-n", "2"), [0, 1]),
-        (("--deliveries", "4+"), []),
+        (("--deliveries", "3"), [0, 1]),
+        (("--deliveries", "3+", "-n", "3"), [0, 1, 2]),
+        (("--deliveries", "4+", "-n", "1"), [2]),
         (("--deliveries", "1-2"), []),
     ],
 )
 def test_pending_lists_what_is_asked_for(words: tuple[str, ...], expected: list[int], run: Run, topic: Any) -> None:
     there = filled(topic, 4)
     left_pending(topic, 2, idle=100)
-    left_pending(topic, 2, consumer="worker-2")
+    left_pending(topic, 2, consumer="worker-2", times=5)
     assert ids(run("pending", topic.name, "g", *words).json) == [there[place] for place in expected]
 
 
