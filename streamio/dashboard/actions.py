@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..codec import FlatCodec, JSONCodec
 from ..colour import Asyncio
 from ..topic import Topic
 from . import commands
@@ -13,29 +12,10 @@ from .acting import Action, Done, counted
 from .asking import Asked
 from .board import Board
 from .positions import above, first
+from .producing import produce
 from .settings import Busy
-from .showing import HIDDEN
 
-MOST = 500  # entries that are added at once
-BYTES = 64 * 1024 * 1024
 Stream = Topic[Asyncio, Any]
-
-
-async def produce(board: Board, topic: Stream, asked: Asked) -> Done:
-    """Add entries: flat `fields`, or any `data` as JSON."""
-    type, count = asked.text("type", ""), asked.number("count", 1, 1, MOST)
-    if asked.has("fields") and asked.has("data"):
-        raise ValueError("give fields or data, not both")
-    given = asked.values.get("data") if asked.has("data") else asked.values.get("fields", {})
-    if not asked.has("data") and not isinstance(given, dict):
-        raise ValueError(f"fields must be an object of names and values, not {given!r}")
-    if len(str(given)) * count > BYTES:
-        raise ValueError(f"this is too much at once: {BYTES:,} bytes are allowed")
-    topic.codec = JSONCodec() if asked.has("data") else FlatCodec()
-    ids = await topic.publish_many([(type, given)] * count)
-    shown = {name: HIDDEN if name in board.settings.mask else value for name, value in given.items()} if isinstance(given, dict) else {"data": "…"}
-    words = [word for pair in shown.items() for word in pair]
-    return Done(f"{counted(len(ids))} added", commands.typed("XADD", topic.name, "*", "type", type, *words), {"ids": ids})
 
 
 async def claim(board: Board, topic: Stream, asked: Asked) -> Done:
@@ -139,8 +119,7 @@ async def trim(board: Board, topic: Stream, asked: Asked) -> Done:
     if asked.has("minid"):
         limit["minid"] = str(await first(topic, asked.text("minid"))).removeprefix("(")
     acked, exact = asked.flag("acked"), asked.flag("exact")
-    how = "MAXLEN" if "maxlen" in limit else "MINID" if limit else ""
-    words = commands.trimming(topic.name, how, next(iter(limit.values()), ""), exact, acked)
+    words = commands.trimming(topic.name, limit, exact, acked)
     if asked.flag("preview"):
         preview = await topic.preview_trim(**limit, acked=acked, exact=exact)
         return Done(foretold(preview), words, asdict(preview), changed=False)

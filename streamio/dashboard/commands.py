@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..keys import WAITING, side_key
 
@@ -63,7 +65,9 @@ def removing(topic: str, group: str, name: str, heir: str | None) -> str:
     return gone if heir is None else f"{typed('XCLAIM', topic, group, heir, 0)} …; {gone}"
 
 
-def trimming(topic: str, how: str, threshold: object, exact: bool, acked: bool) -> str:
-    """XTRIM."""
-    words = typed("XTRIM", topic, how or "MINID", "=" if exact else "~", threshold if how else "…")
+def trimming(topic: str, limit: Mapping[str, Any], exact: bool, acked: bool) -> str:
+    """XTRIM; an age is told as the id that it means now."""
+    how = "MAXLEN" if "maxlen" in limit else "MINID"
+    threshold = round((time.time() - limit["max_age"]) * 1000) if "max_age" in limit else next(iter(limit.values()), "…")
+    words = typed("XTRIM", topic, how, "=" if exact else "~", threshold)
     return f"{words}   # down to what every group has acknowledged" if acked else words

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 KEPT = 200
-LONGEST = 400  # letters of a command
+LONGEST = 400  # letters of a command, a name, an outcome
 
 
 class Journal:
@@ -26,9 +26,9 @@ class Journal:
                 "at": time.time(),
                 "who": who,
                 "action": action,
-                "target": target,
+                "target": shortened(target),
                 "command": shortened(command),
-                "outcome": outcome,
+                "outcome": shortened(outcome),
                 "ok": ok,
             }
         )
@@ -42,6 +42,6 @@ class Journal:
         return [*self.actions][::-1][:count]
 
 
-def shortened(command: str) -> str:
-    """The command; the middle of a long one is left out."""
-    return command if len(command) <= LONGEST else f"{command[: LONGEST - 100]} … {command[-90:]}"
+def shortened(text: str) -> str:
+    """The text; the middle of a long one is left out."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 100]} … {text[-90:]}"

@@ -96,7 +96,7 @@ async def entries(board: Board, asked: Asked) -> Response:
     """Entries between `start` and `end` (newest first with `reverse`), of a `type`, with `where=field=value`; how many were looked at for them."""
     name, reverse = board.checked(asked.text("topic")), asked.flag("reverse")
     count, whole = asked.number("count", 50, 1, 500), asked.flag("full")
-    wanted = Wanted(asked.text("type", ""), conditions(asked, board.settings.mask))
+    wanted = Wanted(asked.text("type", ""), conditions(asked, board.settings.mask), board.settings.mask)
     async with board.topic(name) as topic:
         bounds = await first(topic, asked.text("start", "start")), await last(topic, asked.text("end", "end"))
         found = await search(topic, bounds, reverse, 1 if whole else count, wanted)
@@ -111,7 +111,7 @@ def conditions(asked: Asked, mask: tuple[str, ...]) -> tuple[tuple[str, str], ..
     name, equals, value = asked.text("where").partition("=")
     if not equals or not name:
         raise ValueError("where must be field=value")
-    if name in mask:
+    if name.removeprefix("header:") in mask:
         raise Forbidden(f"the values of field {name!r} are not shown, so they cannot be looked for")
     return ((name, value),)
 

@@ -11,7 +11,7 @@ from ..colour import Asyncio
 from ..ids import Position
 from ..message import Message
 from ..topic import Topic
-from .showing import json_in
+from .showing import Pairs, hidden, json_in
 
 FIRST_PAGE, PAGE = 20, 500  # entries
 BUDGET = 4 * 1024 * 1024  # bytes of a page, about
@@ -39,22 +39,27 @@ def size(message: Message[Any]) -> int:
 
 @dataclass
 class Wanted:
-    """Which entries: of a type (`*` stands for anything), and with these values in their fields, or in their data where that is JSON."""
+    """Which entries: of a type (`*` stands for anything), and with these values in their fields, or in their data where that is JSON.
+
+    What `mask` hides is hidden from the search, too: nobody finds out a value by guessing at it.
+    """
 
     type: str = ""
     where: tuple[tuple[str, str], ...] = ()
+    mask: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.type or self.where)
 
     def fits(self, message: Message[Any]) -> bool:
         """Whether this is one of them."""
-        return (not self.type or fnmatchcase(message.type, self.type)) and all(has(message, *each) for each in self.where)
+        if self.type and not fnmatchcase(message.type, self.type):
+            return False
+        return not self.where or all(has(hidden(message.fields, self.mask), *each) for each in self.where)
 
 
-def has(message: Message[Any], name: str, value: str) -> bool:
+def has(pairs: Pairs, name: str, value: str) -> bool:
     """Whether a field, or the data's part of this name, has the value."""
-    pairs = message.fields
     found = [each for field_name, each in pairs if field_name == name.encode()]
     if found:
         return value.encode() in found

@@ -39,6 +39,20 @@ def test_nested_data_is_added_as_json(site: Site, key: str, raw: Any) -> None:
     assert raw.xrange(key)[0][1] == {"type": "t", "data": '{"lines":[1,{"a":null}]}'}
 
 
+def test_an_entry_without_a_type_has_none(site: Site, key: str, raw: Any) -> None:
+    assert done(site.post("/api/produce", {"topic": key, "fields": {"n": 1}}))["command"] == f"XADD {key} * n 1"
+    assert done(site.post("/api/produce", {"topic": key, "data": [1]}))["command"] == f"XADD {key} * data [1]"
+    assert [fields for _, fields in raw.xrange(key)] == [{"n": "1"}, {"data": "[1]"}]
+    refused = site.post("/api/produce", {"topic": key})
+    assert refused.status == 400 and "a field at least" in refused.json["error"]
+
+
+def test_the_command_of_a_trim_by_age_names_an_id(site: Site, stream: str, raw: Any) -> None:
+    words = done(site.post("/api/trim", {"topic": stream, "max_age": "1h", "exact": True}))["command"].split()
+    assert words[:4] == ["XTRIM", stream, "MINID", "="] and abs(raw.time()[0] - 3600 - int(words[4]) / 1000) < 60
+    assert raw.execute_command(*words) == 0
+
+
 def test_what_is_idle_is_claimed(site: Site, stream: str, raw: Any) -> None:
     raw.execute_command("XCLAIM", stream, "g", "w1", 0, ids_of(raw, stream)[0], "IDLE", 9000, "JUSTID")
     came = done(site.post("/api/claim", {"topic": stream, "group": "g", "to": "w2", "idle": 5}))
@@ -172,9 +186,9 @@ def test_every_action_is_in_the_log_with_who_did_it(site: Site, stream: str, raw
 def test_the_log_keeps_only_the_newest() -> None:
     journal = Journal()
     for number in range(1000):
-        journal.add("ada", "ack", "orders", "XACK " + "1-0 " * number, "done", True)
+        journal.add("ada", "ack", "o" * number, "XACK " + "1-0 " * number, "done" * number, True)
     assert len(journal.newest(1000)) == len(journal.above(0)) == 200
-    assert journal.newest(1)[0]["number"] == 1000 and len(journal.newest(1)[0]["command"]) < 500
+    assert journal.newest(1)[0]["number"] == 1000 and all(len(str(said)) < 500 for said in journal.newest(1)[0].values())
 
 
 def test_an_action_shows_at_once(serve: Callable[..., Site], stream: str, raw: Any) -> None:

@@ -173,6 +173,17 @@ def test_other_topics_are_not_shown(site: Site, raw: Any) -> None:
     assert site.get("/?topic=secret").status == 200
 
 
+def test_masked_fields_cannot_be_guessed_at_nor_read_in_the_log(serve: Callable[..., Site], key: str, raw: Any) -> None:
+    hiding = serve(mask=("card",), read_only=False)
+    raw.xadd(key, {"header:card": "1234", "data": '{"card":"1234"}', "n": 1})
+    for where, status in (("header:card=1234", 403), ("card=1234", 403), ('data={"card":"1234"}', 200), ("n=1", 200)):
+        came = hiding.get(f"/api/entries?topic={key}&where={quote(where)}")
+        assert came.status == status and (status == 403 or len(came.json["entries"]) == (where == "n=1")), where
+    for values in ({"fields": {"card": "1234"}}, {"fields": {"data": '{"card":"1234"}'}}, {"data": {"inside": [{"card": "1234"}]}}):
+        assert hiding.post("/api/produce", {"topic": key, **values}).status == 200
+    assert "card" in hiding.get("/api/log").text and "1234" not in hiding.get("/api/log").text
+
+
 def test_masked_fields_are_never_shown(serve: Callable[..., Site], stream: str, raw: Any) -> None:
     hiding = serve(mask=("card",), read_only=False)
     entry = raw.xadd(stream, {"card": "4111", "data": json.dumps({"a": [{"card": "4111"}]}), "header:card": "4111"})
