@@ -59,10 +59,14 @@ async def page(request: Request) -> Response:
 async def snapshot(board: Board, name: str) -> dict[str, Any]:
     """The lists of one topic that are shown without a script; what cannot be asked for now is missing."""
     found: dict[str, Any] = {}
+    if board.sampler.since is not None:  # the server is away: nobody is to wait for it again and again
+        return found
     for part, look in {"entries": entries, "pending": pending, "dead": dead}.items():
         answer = await telling_errors(board, look, Asked({"topic": name, "count": 20, "reverse": part == "entries"}))
         if answer.status_code == 200:
             found[part] = json.loads(bytes(answer.body))[part]
+        elif answer.status_code == 503:
+            break
     return found
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from starlette.routing import Mount
 
 from streamio.dashboard import app, sampler
 from streamio.dashboard.events import telling
+from streamio.dashboard.serving import listening
 
 from ..servers import RedisServer
 from .site import Site, until
@@ -144,6 +145,19 @@ def test_a_server_that_was_never_there_is_told(serve: Callable[..., Site]) -> No
     state = serve(server.url).get("/api/state").json
     assert state["sample"] is None and state["stale"] is True and state["reason"]
     server.remove()
+
+
+def test_a_page_waits_once_for_a_server_that_says_nothing(serve: Callable[..., Site]) -> None:
+    with listening("127.0.0.1", 0) as silent:
+        page = serve(f"redis://127.0.0.1:{silent.getsockname()[1]}?socket_timeout=0.3").get("/?topic=orders")
+        assert page.status == 200 and "Redis does not answer" in page.text
+        silent.settimeout(0.05)
+        asked = 0
+        with suppress(TimeoutError):
+            while True:
+                silent.accept()[0].close()
+                asked += 1
+        assert asked == 1
 
 
 def test_one_that_comes_back_gets_the_actions_it_missed(site: Site, stream: str) -> None:
