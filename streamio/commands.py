@@ -60,6 +60,12 @@ def ran(script: Script, keys: Words, args: Words, read: Callable[[Any], R]) -> C
     return Command(script.by_digest(keys, args), read, script.in_full(keys, args))
 
 
+def exactly(command: Command[R]) -> Command[R]:
+    """The command with its words as bytes: the name of somebody else's group or consumer need not be UTF-8."""
+    words, in_full = ([w.encode("utf-8", "surrogateescape") if isinstance(w, str) else w for w in each] for each in (command.words, command.in_full))
+    return Command(words, command.read, in_full)
+
+
 # -- entries -----------------------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from redis.exceptions import MovedError, NoScriptError
 
 from ..acts import Claimed, claim, give_back
-from ..commands import DEAD_LETTERS, Command, ran, xack, xpending, xrange
+from ..commands import DEAD_LETTERS, Command, exactly, ran, xack, xpending, xrange
 from ..effects import Call, Exchange, Redirect
 from ..errors import Unanswered
 from ..keys import side_key
@@ -73,7 +73,7 @@ def burying_page(topic: str, group: str, ids: Sequence[str], reason: str) -> Exc
             why, flat = (reason, entries[0][1]) if entries else ("missing", [])
             words = lettered(topic, group, row.consumer, row.id, row.deliveries, why, flat)
             args: list[str | bytes] = [group, row.consumer, row.id, str(DEAD_LETTERS), *words]
-            commands[row.id] = ran(BURY, (topic, side_key(topic, "dead", group)), args, str)
+            commands[row.id] = exactly(ran(BURY, (topic, side_key(topic, "dead", group)), args, str))
     letters = yield from every(list(commands.values()))
     return [entry_id for entry_id, letter in zip(commands, letters) if not letter], sum(map(bool, letters))
 

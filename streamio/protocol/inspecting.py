@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..commands import ran, xinfo_consumers, xinfo_groups, xinfo_stream, xpending, xtrim
+from ..commands import exactly, ran, xinfo_consumers, xinfo_groups, xinfo_stream, xpending, xtrim
 from ..effects import Exchange
 from ..errors import SetupError
 from ..ids import split
@@ -48,7 +48,7 @@ def group_infos(topic: str, only: str | None = None, wanted: tuple[int, float] |
         found = []
         for facts in groups:
             if only in (None, facts["name"]):
-                consumers = yield from call(xinfo_consumers(topic, facts["name"]))
+                consumers = yield from call(exactly(xinfo_consumers(topic, facts["name"])))
                 found.append(group_info(stream, {"topic": topic, **facts}, consumers, wanted))
     except ResponseError as error:
         if not is_lost(error):

@@ -15,6 +15,7 @@ from ..commands import (
     SERVER_TIME,
     Command,
     Entry,
+    exactly,
     info,
     memory_usage,
     scan,
@@ -27,7 +28,7 @@ from ..commands import (
     xrange,
     zcard,
 )
-from ..effects import Call, Exchange, Words
+from ..effects import Call, Exchange
 from ..errors import Unanswered
 from ..ids import LAST, split
 from ..keys import side_key
@@ -142,16 +143,11 @@ def asked(commands: Sequence[Command[Any]]) -> Exchange[list[Any]]:
     for first in range(0, len(commands), BATCH):
         batch = commands[first : first + BATCH]
         try:
-            replies = yield Call([exact(command.words) for command in batch])
+            replies = yield Call([exactly(command).words for command in batch])
         except Unanswered as broken:
             raise broken.cause from broken
         found += [reply if isinstance(reply, ResponseError) else command.read(reply) for command, reply in zip(batch, replies)]
     return found
-
-
-def exact(words: Words) -> Words:
-    """The words as bytes: a group's name need not be UTF-8."""
-    return [word.encode("utf-8", "surrogateescape") if isinstance(word, str) else word for word in words]
 
 
 def finding(patterns: Sequence[str]) -> Exchange[set[str]]:
