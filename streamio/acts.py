@@ -69,13 +69,20 @@ return {last, claimed, lost, #pending}
 )
 
 # keys: stream; args: group, or the stream's own entries by XRANGE or XREVRANGE; where to begin, where to end, how many to look at
-# -> {how many there are, the last of them or ''}
-COUNT = Script("""
+# -> {how many it looked at, the last of them or '', how many of them the stream holds}
+COUNT = Script(
+    GONE
+    + """
 local found
 if ARGV[5] then found = redis.call(ARGV[5], KEYS[1], ARGV[2], ARGV[3], 'COUNT', ARGV[4])
 else found = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]) end
-return {#found, #found > 0 and found[#found][1] or ''}
-""")
+local there = #found
+for _, p in ipairs(ARGV[5] and {} or found) do
+  if gone(p[1]) then there = there - 1 end
+end
+return {#found, #found > 0 and found[#found][1] or '', there}
+"""
+)
 
 
 def give_back(keys: Words, group: str, idle: float, ids: Sequence[str]) -> Command[int]:
@@ -98,16 +105,19 @@ def claim(keys: Words, group: str, to: str, idle: tuple[float, float], most: int
     return ran(CLAIM, keys, (group, to, *times, WAITING, str(DEAD_LETTERS), str(most), start, *rest), lambda reply: Claimed(*reply))
 
 
-def count(key: str, start: str, end: str, most: int, reverse: bool = False) -> Command[tuple[int, str]]:
+class Counted(NamedTuple):
+    """What COUNT gives: how many it looked at, the last of them (''), and how many of them the stream holds."""
+
+    seen: int
+    last: str
+    there: int
+
+
+def count(key: str, start: str, end: str, most: int, reverse: bool = False) -> Command[Counted]:
     """How many entries of the stream lie between these ids, `most` at most, and the last of them; `reverse`: from the newer id down."""
-    return ran(COUNT, (key,), ("", start, end, str(most), "XREVRANGE" if reverse else "XRANGE"), counted)
+    return ran(COUNT, (key,), ("", start, end, str(most), "XREVRANGE" if reverse else "XRANGE"), lambda reply: Counted(*reply))
 
 
-def count_pending(key: str, group: str, start: str, end: str, most: int) -> Command[tuple[int, str]]:
+def count_pending(key: str, group: str, start: str, end: str, most: int) -> Command[Counted]:
     """As `count`, of what is pending in the group."""
-    return ran(COUNT, (key,), (group, start, end, str(most)), counted)
-
-
-def counted(reply: Sequence[int | str]) -> tuple[int, str]:
-    """What COUNT gives."""
-    return int(reply[0]), str(reply[1])
+    return ran(COUNT, (key,), (group, start, end, str(most)), lambda reply: Counted(*reply))

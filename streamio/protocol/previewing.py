@@ -7,8 +7,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from ..acts import count, count_pending
-from ..commands import Command, xinfo_groups, xinfo_stream, xpending, xrange
+from ..acts import Counted, count, count_pending
+from ..commands import Command, exactly, xinfo_groups, xinfo_stream, xpending, xrange
 from ..effects import Exchange
 from ..errors import SetupError
 from ..ids import FIRST, LAST, NEW, after, split
@@ -22,16 +22,16 @@ NOBODYS = "0-1"  # the lowest id that an entry can have: none lies below
 Facts = dict[str, Any]
 
 
-def counting(page: Callable[[str, int], Command[tuple[int, str]]], start: str, most: int | None = None) -> Exchange[tuple[int, str]]:
+def counting(page: Callable[[str, int], Command[Counted]], start: str, most: int | None = None) -> Exchange[tuple[int, str]]:
     """How many there are from `start` on, `most` at most, and the last of them (''). `page` is the command for a part of them."""
-    found, last = 0, ""
-    while most is None or found < most:
-        wanted = PAGE if most is None else min(PAGE, most - found)
-        number, edge = yield from call(page(start, wanted))
-        found, last, start = found + number, edge or last, f"({edge}"
-        if number < wanted:
+    seen, there, last = 0, 0, ""
+    while most is None or seen < most:
+        wanted = PAGE if most is None else min(PAGE, most - seen)
+        found: Counted = yield from call(exactly(page(start, wanted)))
+        seen, there, last, start = seen + found.seen, there + found.there, found.last or last, f"({found.last}"
+        if found.seen < wanted:
             break
-    return found, last
+    return there, last
 
 
 def entries_in(topic: str, start: str, end: str) -> Exchange[int]:
@@ -41,7 +41,7 @@ def entries_in(topic: str, start: str, end: str) -> Exchange[int]:
 
 
 def pending_in(topic: str, group: str, end: str) -> Exchange[int]:
-    """How many pending entries the group has up to this id."""
+    """How many entries of the stream are pending in the group up to this id."""
     number, _ = yield from counting(lambda first, most: count_pending(topic, group, first, end, most), FIRST)
     return number
 
@@ -127,6 +127,6 @@ def floor_of(topic: str, groups: list[Facts]) -> Exchange[str]:
     """The first id that a group still needs; the very first where there is no group."""
     needed = []
     for facts in groups:
-        oldest = yield from call(xpending(topic, facts["name"], 0.0, FIRST, LAST, 1))
+        oldest = yield from call(exactly(xpending(topic, facts["name"], 0.0, FIRST, LAST, 1)))
         needed.append(oldest[0].id if oldest else after(facts["last-delivered-id"]))
     return min(needed, key=split, default="0-0")

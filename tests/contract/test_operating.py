@@ -249,3 +249,26 @@ async def test_acts_in_the_wrong_colour_name_the_right_one(w: World) -> None:
     else:
         with pytest.raises(TypeError, match="write `….ack\\(\\)` instead of `await ….ack\\(\\)`"):
             await group.ack("1-1")
+
+
+async def test_a_preview_counts_no_pending_entry_that_is_gone_already(w: World) -> None:
+    topic = w.topic()
+    ids = await w.do(topic.publish_many(("a", {"n": n}) for n in range(4)))
+    w.raw.xgroup_create(topic.name, "group", 0)
+    w.raw.xreadgroup("group", "c", {topic.name: ">"})
+    w.raw.xdel(topic.name, ids[0], ids[2])
+    preview = await w.do(topic.preview_trim(maxlen=1))
+    assert (preview.entries, preview.pending) == (1, {"group": 1})
+
+
+async def test_names_of_others_that_are_not_utf_8_are_in_nobodys_way(w: World) -> None:
+    topic = w.topic()
+    first, second = await w.do(topic.publish_many(("a", {"n": n}) for n in range(2)))
+    for name in (b"group", b"\xff"):
+        w.raw.xgroup_create(topic.name, name, 0)
+        w.raw.xreadgroup(name, b"c\xff", {topic.name: ">"})
+    group = w.group(topic)
+    assert await w.do(group.bury(first)) == 1
+    assert [(entry.id, entry.consumer) for entry in await w.do(group.pending())] == [(second, "c\udcff")]
+    assert (await w.do(topic.preview_trim(maxlen=0))).pending == {"group": 1, "\udcff": 2}
+    assert {each.name: each.pending for each in await w.do(topic.groups())} == {"group": 1, "\udcff": 2}
