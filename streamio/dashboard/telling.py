@@ -49,7 +49,7 @@ def told_group(group: GroupView, consumers: int = CONSUMERS) -> dict[str, Any]:
 
 def trouble(group: GroupView) -> tuple[int, int, str]:
     """Where a group stands among others: the worst first."""
-    return WORST.get(group.state, 4), -(group.lag or 0) - group.pending, group.name
+    return WORST.get(group.state, 4), -(group.lag or 0) - group.pending - group.dead, group.name
 
 
 def busiest(consumer: ConsumerView) -> tuple[int, float, str]:
@@ -62,4 +62,5 @@ def totals(groups: Collection[GroupView]) -> dict[str, Any]:
     lag = max((each.lag for each in groups if each.lag is not None), default=None)
     seconds = max((each.lag_seconds for each in groups if each.lag_seconds is not None), default=None)
     sums = {name: sum(getattr(each, name) for each in groups) for name in ("pending", "waiting", "dead")}
-    return {"lag": lag, "lag_seconds": seconds, **sums}
+    troubled = sum(each.state in ("stuck", "behind") for each in groups)
+    return {"lag": lag, "lag_seconds": seconds, **sums, "consumers": sum(len(each.consumers) for each in groups), "troubled": troubled}

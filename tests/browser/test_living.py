@@ -210,3 +210,38 @@ def test_a_dashboard_that_ends_is_told(server: RedisServer, browser: Browser, re
         served.__exit__(None, None, None)
         expect(page.locator("#banner")).to_contain_text("The dashboard does not answer")
         expect(page.locator("#live")).to_have_attribute("data-live", "stale")
+
+
+def test_what_is_not_shown_one_by_one_is_counted_all_the_same(w: Watched, redis: Any) -> None:
+    redis.xadd("many", {"n": 1})
+    for number in range(60):
+        redis.xgroup_create("many", f"g{number:02}", "0")
+        redis.xreadgroup(f"g{number:02}", "a", {"many": ">"})
+        redis.xadd(f"many:dead:{{many}}:g{number:02}", {"dead:id": "1-0", "dead:reason": "failed"})
+    page = w.open()
+    expect(page.locator('#cards [data-cell="pending"]')).to_have_text("60")
+    page.locator("#cards h3 a").click()
+    expect(page.locator("#groups-note")).to_have_text("60 read this topic")
+    for part, text in {
+        '#figures [data-cell="pending"]': "60",
+        '#figures [data-cell="dead"]': "60",
+        "#groups-more": "10 more",
+        "#consumers-more": "10 more",
+    }.items():
+        expect(page.locator(part)).to_contain_text(text)
+    expect(page.locator("#pending-note")).to_contain_text("60 delivered")
+    page.locator("[data-action=redrive-all]").click()
+    expect(page.locator("#ask")).to_contain_text("g59: 1 entry")
+    page.get_by_role("button", name="Cancel").click()
+
+
+def test_names_with_blanks_are_not_taken_for_one_another(w: Watched, redis: Any) -> None:
+    redis.xadd("orders", {"n": 1})
+    for group, consumer in (("a b", "c"), ("a", "b c")):
+        redis.xgroup_create("orders", group, "0")
+        redis.xgroup_createconsumer("orders", group, consumer)
+    page = w.open("orders")
+    for _ in range(2):
+        expect(page.locator("#consumers-rows th")).to_have_text(["b c", "c"])
+        redis.xadd("orders", {"n": 2})
+        expect(length(page)).to_have_text(str(redis.xlen("orders")))

@@ -48,6 +48,20 @@ def test_the_page_is_a_snapshot_that_needs_no_script(site: Site, stream: str, ra
     assert SCRIPT not in page.text and "&lt;script&gt;alert(1)" in page.text
 
 
+def test_the_snapshot_counts_what_it_does_not_show(site: Site, stream: str, raw: Any) -> None:
+    for number in range(60):
+        raw.xgroup_create(stream, f"more{number}", "0" if number == 7 else "$")
+        raw.xgroup_createconsumer(stream, "g", f"c{number}")
+    raw.xreadgroup("more7", "c", {stream: ">"})
+    until(
+        lambda: (topic_in(shown(site, stream), stream)["totals"]["consumers"], topic_in(shown(site, stream), stream)["totals"]["pending"]) == (63, 9)
+    )
+    text = " ".join(site.get(f"/?topic={stream}").text.split())
+    for part in ('data-cell="consumers">62<', 'data-cell="pending">9<', 'id="groups-more" >… 11 more<', 'id="consumers-more" >… 13 more<'):
+        assert part in text, part
+    assert 'data-cell="pending">9<' in site.get("/").text
+
+
 def test_the_overview_names_every_topic(reader: Site, stream: str) -> None:
     shown(reader, stream)
     assert stream in reader.get("/").text

@@ -25,6 +25,7 @@ def sample_of(topics: int, groups: int, consumers: int) -> Sample:
 def test_the_worst_groups_and_the_busiest_consumers_are_told_and_all_are_counted() -> None:
     (topic,) = told(sample_of(1, 100, 60))["topics"]
     assert [len(topic["groups"]), topic["groups_total"], topic["totals"]["pending"], topic["totals"]["lag"]] == [50, 100, 200, 99]
+    assert (topic["totals"]["consumers"], topic["totals"]["troubled"], topic["totals"]["dead"]) == (6000, 4, 100)
     names = {each["name"] for each in topic["groups"]}
     assert {"group96", "group99"} <= names and "group0" not in names
     (group,) = [each for each in topic["groups"] if each["name"] == "group99"]

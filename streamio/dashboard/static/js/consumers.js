@@ -3,9 +3,9 @@
 import { post, topic, write } from "./api.js";
 import { ask } from "./ask.js";
 import { byId, copyOf, fill, limited, options, patch, setText } from "./dom.js";
-import { duration, entries, number, sum } from "./format.js";
+import { duration, entries, number } from "./format.js";
 import { current, onState, redraw } from "./live.js";
-import { groupsOf, limits, matches } from "./view.js";
+import { groupsOf, limits, matches, selected } from "./view.js";
 
 const word = (consumer) => (consumer.stale ? "stale" : consumer.pending ? "busy" : "idle");
 const consumersOf = (state) => groupsOf(state).flatMap((group) => group.consumers.map((each) => ({ ...each, group: group.name })));
@@ -14,10 +14,10 @@ onState((state) => {
   if (!byId("consumers-rows") || !state.sample) return;
   const all = consumersOf(state);
   const found = all.filter((each) => matches(each.name, each.group, word(each)));
-  const total = sum(groupsOf(state).map((group) => group.consumers_total ?? group.consumers.length));
+  const total = selected(state)?.totals.consumers ?? 0;
   const items = limited("consumers", found, found.length === all.length ? total : found.length, limits, redraw);
   patch(byId("consumers-rows"), items, {
-    key: (each) => `${each.group} ${each.name}`,
+    key: (each) => `${each.group.replaceAll("%", "%25").replaceAll(" ", "%20")} ${each.name}`, // "a b" of "c" is not "b c" of "a"
     make: () => copyOf("row-consumer"),
     update: (node, each) =>
       fill(node, { name: each.name, group: each.group, state: word(each), pending: number(each.pending), idle: `${duration(each.idle)} ago`, inactive: each.inactive == null ? "–" : `${duration(each.inactive)} ago` }),

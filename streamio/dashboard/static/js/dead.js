@@ -1,18 +1,18 @@
 // Dead letters: why each was put aside; back to its group, or away for good.
 
-import { get, post, topic, write } from "./api.js";
+import { get, post, tell, topic, write } from "./api.js";
 import { confirm } from "./ask.js";
 import { byId, copyOf, fill, limited, options, patch, setText } from "./dom.js";
-import { entries, number, sum } from "./format.js";
+import { entries, number } from "./format.js";
 import { current, onState, redraw } from "./live.js";
 import { fetcher } from "./lists.js";
-import { groupsOf, limits, matches } from "./view.js";
+import { groupsOf, limits, matches, total } from "./view.js";
 
 const count = () => Math.min(500, limits.get("dead") ?? 50);
 let rows = [];
 
 const chosen = () => byId("dead-group").value;
-const asked = (state) => groupsOf(state).filter((each) => each.dead && (!chosen() || each.name === chosen())).sort((a, b) => b.dead - a.dead);
+const asked = (groups) => groups.filter((each) => each.dead && (!chosen() || each.name === chosen())).sort((a, b) => b.dead - a.dead);
 
 const look = fetcher({
   seconds: 20,
@@ -42,7 +42,7 @@ function draw() {
   const state = current();
   if (!state) return;
   const found = rows.filter((each) => matches(each.id, each.entry_id ?? "", each.group, each.reason, each.error ?? ""));
-  const all = sum(asked(state).map((each) => each.dead));
+  const all = total(state, "dead", chosen());
   const items = limited("dead", found, found.length === rows.length ? all : found.length, limits, redraw, rows.length < all);
   patch(byId("dead-rows"), items, { key: (each) => `${each.group} ${each.id}`, make: () => copyOf("row-dead"), update: show });
   const button = document.querySelector("button[data-action=redrive-all]");
@@ -55,16 +55,18 @@ function draw() {
 onState((state) => {
   if (!byId("dead-rows") || !state.sample) return;
   options(byId("dead-group"), [["", "all"], ...groupsOf(state).map((each) => each.name)]);
-  const groups = asked(state);
-  if (!groups.length) rows = [];
-  else look(JSON.stringify([chosen(), count(), groups.map((each) => [each.name, each.dead])]));
+  const all = total(state, "dead", chosen());
+  if (!all) rows = [];
+  else look(JSON.stringify([chosen(), count(), all, asked(groupsOf(state)).map((each) => [each.name, each.dead])]));
   draw();
 });
 
 byId("dead-group")?.addEventListener("input", () => ((rows = []), redraw()));
 
 async function redriveAll() {
-  const groups = asked(current());
+  const came = await get("groups", { topic, count: 500 }).catch((error) => tell(error.message, { wrong: true }));
+  if (!came) return;
+  const groups = asked(came.groups); // (the state has the worst only)
   const counts = groups.map((each) => `${each.name}: ${entries(each.dead)}`);
   if (!(await confirm(`Redrive all dead letters of ${topic}?`, ["They go back to their groups and are handled again.", ...counts], "Redrive all"))) return;
   for (const each of groups) await post("redrive", { topic, group: each.name });

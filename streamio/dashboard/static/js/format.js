@@ -44,9 +44,6 @@ export function clock(milliseconds, fine = false) {
 /** "3 entries", "1 entry". */
 export const entries = (count) => `${number(count)} ${count === 1 ? "entry" : "entries"}`;
 
-/** The largest of the values that are known; null where none is. */
-export const worst = (values) => values.reduce((most, each) => (each != null && (most == null || each > most) ? each : most), null);
-
 /** The sum. */
 export const sum = (values) => values.reduce((all, each) => all + (each ?? 0), 0);
 

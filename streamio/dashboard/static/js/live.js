@@ -2,7 +2,7 @@
 
 import { byId, setAttribute, setText } from "./dom.js";
 import { root } from "./api.js";
-import { clock, duration } from "./format.js";
+import { clock, duration, sum } from "./format.js";
 
 const HIDDEN = 30; // seconds that a tab may be hidden before it lets go of its connection
 const listeners = new Set();
@@ -130,7 +130,7 @@ export function start() {
 const silence = () => Math.max(35000, 5000 * (view.state?.interval ?? 1));
 
 function summary({ sample }) {
-  const groups = sample.topics.flatMap((each) => each.groups);
-  const bad = groups.filter((each) => each.state === "stuck" || each.state === "behind").length;
-  return `${sample.topics.length} topics, ${groups.length} groups, ${bad} of them behind or stuck. The look took ${duration(sample.took)}.`;
+  const groups = sum(sample.topics.map((each) => each.groups_total));
+  const bad = sum(sample.topics.map((each) => each.totals.troubled));
+  return `${sample.topics.length} topics, ${groups} groups, ${bad} of them behind or stuck. The look took ${duration(sample.took)}.`;
 }

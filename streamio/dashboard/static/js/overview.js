@@ -2,7 +2,7 @@
 
 import { root, topic } from "./api.js";
 import { byId, copyOf, fill, limited, patch, setAttribute, setState, setText, el } from "./dom.js";
-import { age, duration, number, rate, size, sum, worst } from "./format.js";
+import { age, duration, number, rate, size } from "./format.js";
 import { onState, redraw } from "./live.js";
 import { limits, matches, selected } from "./view.js";
 
@@ -16,9 +16,9 @@ function card(node, each) {
     state: each.state,
     length: number(each.length),
     rate_in: rate(each.rate_in),
-    lag: number(worst(each.groups.map((group) => group.lag))),
-    lag_seconds: each.groups.length ? duration(worst(each.groups.map((group) => group.lag_seconds))) : "",
-    pending: number(sum(each.groups.map((group) => group.pending))),
+    lag: number(each.totals.lag),
+    lag_seconds: each.groups.length ? duration(each.totals.lag_seconds) : "",
+    pending: number(each.totals.pending),
     says: (cell) => sentences(cell, each),
   });
 }
@@ -63,14 +63,13 @@ function figures(state) {
   setState(byId("topic-state"), each?.state ?? "unknown");
   error.hidden = each !== null && !each.error;
   setText(error, each === null ? "There is no stream of this name (yet)." : (each.error ?? ""));
-  const groups = each?.groups ?? [];
   fill(byId("figures"), {
     length: number(each?.length),
     rate_in: rate(each?.rate_in),
-    lag: number(worst(groups.map((group) => group.lag))),
-    lag_seconds: duration(worst(groups.map((group) => group.lag_seconds))),
-    pending: number(sum(groups.map((group) => group.pending))),
-    dead: number(sum(groups.map((group) => group.dead))),
+    lag: number(each?.totals.lag),
+    lag_seconds: duration(each?.totals.lag_seconds),
+    pending: number(each?.totals.pending),
+    dead: number(each?.totals.dead),
     delayed: number(each?.delayed),
     newest: age(each?.last_id, state.sample.at),
   });

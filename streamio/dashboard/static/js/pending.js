@@ -3,17 +3,17 @@
 import { get, post, tell, topic, write } from "./api.js";
 import { ask, confirm } from "./ask.js";
 import { byId, copyOf, fill, limited, options, patch, setAttribute, setText } from "./dom.js";
-import { duration, number, seconds, sum } from "./format.js";
+import { duration, number, seconds } from "./format.js";
 import { current, onState, redraw } from "./live.js";
 import { fetcher } from "./lists.js";
-import { groupsOf, limits, matches, named, WAITING } from "./view.js";
+import { groupsOf, limits, matches, named, total, WAITING } from "./view.js";
 
 const count = () => Math.min(1000, Math.max(100, limits.get("pending") ?? 0));
 const kept = { rows: [], at: 0 };
 let signature = "";
 
 const chosen = () => byId("pending-group").value;
-const asked = (state) => groupsOf(state).filter((each) => each.pending && (!chosen() || each.name === chosen())).sort((a, b) => b.pending - a.pending);
+const asked = (state) => groupsOf(state).filter((each) => each.pending && (!chosen() || each.name === chosen()));
 
 const look = fetcher({
   seconds: 3,
@@ -55,7 +55,7 @@ function draw() {
   const state = current();
   if (!state) return;
   const found = kept.rows.map(aged).filter((each) => matches(each.id, each.group, named(each.consumer)));
-  const all = sum(asked(state).map((each) => each.pending));
+  const all = total(state, "pending", chosen());
   const whole = found.length === kept.rows.length && !byId("pending-idle").value.trim();
   const items = limited("pending", found, whole ? all : found.length, limits, redraw, kept.rows.length < all);
   patch(byId("pending-rows"), items, { key: (each) => `${each.group} ${each.id}`, make: () => copyOf("row-pending"), update: show });
@@ -65,10 +65,9 @@ function draw() {
 onState((state) => {
   if (!byId("pending-rows") || !state.sample) return;
   options(byId("pending-group"), [["", "all"], ...groupsOf(state).map((each) => each.name)]);
-  const groups = asked(state);
-  if (!groups.length) kept.rows = [];
-  signature = JSON.stringify(groups.map((each) => [each.name, each.pending, each.waiting, each.oldest?.id, each.oldest?.deliveries, each.consumers.map((one) => one.pending)]));
-  if (groups.length) look(`${signature} ${byId("pending-idle").value} ${chosen()} ${count()}`);
+  signature = JSON.stringify(asked(state).map((each) => [each.name, each.pending, each.waiting, each.oldest?.id, each.oldest?.deliveries, each.consumers.map((one) => one.pending)]));
+  if (!total(state, "pending", chosen())) kept.rows = [];
+  else look(`${signature} ${byId("pending-idle").value} ${chosen()} ${count()}`);
   draw();
 });
 

@@ -18,7 +18,7 @@ const plots = {
   lag_seconds: { time: true, series: [{ label: "behind by", format: time }] },
   pending: { least: 10, series: [{ label: "pending", format: short }, { label: "idle", format: time, scale: "y2" }] },
   deliveries: { bars: true, log: true, series: [{ label: "entries", format: short }] },
-  latency: { log: true, series: [{ label: "mean", format: time, gaps: true }, { label: "p50", format: time, gaps: true }, { label: "p95", format: time, gaps: true }] },
+  latency: { log: true, series: [{ label: "mean (estimated)", format: time, gaps: true }, { label: "idle p50", format: time, gaps: true }, { label: "idle p95", format: time, gaps: true }] },
 };
 const columns = { rates: ["rate_in", "rate_out"], lag: ["lag"], lag_seconds: ["lag_seconds"], pending: ["pending", "oldest_idle"], latency: ["latency", "p50", "p95"] };
 const charts = {};

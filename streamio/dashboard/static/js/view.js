@@ -13,6 +13,9 @@ export const selected = (state) => state.sample?.topics.find((each) => each.name
 /** The groups of this page's topic. */
 export const groupsOf = (state) => selected(state)?.groups ?? [];
 
+/** How many there are of what is counted (`pending`, `dead`) in the group of this name, or in all groups of this page's topic. */
+export const total = (state, what, group) => (group ? groupsOf(state).find((each) => each.name === group)?.[what] : selected(state)?.totals[what]) ?? 0;
+
 /** What is typed into the filter, in lower case. */
 export const wanted = () => byId("filter").value.trim().toLowerCase();
 
