@@ -192,6 +192,9 @@ def scan(cursor: str, pattern: str, count: int) -> Command[tuple[str, list[str]]
     return Command(("SCAN", cursor, "MATCH", pattern, "COUNT", str(count), "TYPE", "stream"), lambda reply: (str(reply[0]), list(reply[1])))
 
 
+CLUSTER_MASTERS: Command[list[tuple[str, int]]] = Command(("CLUSTER", "SLOTS"), lambda reply: sorted({(row[2][0] or "", row[2][1]) for row in reply}))
+
+
 def type_of(key: str) -> Command[str]:
     """What kind of value the key holds; `none` where there is no such key."""
     return Command(("TYPE", key), str)

@@ -1,6 +1,7 @@
 """The drivers of an observer: one of the server or, in a Redis Cluster, one of each node.
 
-1. Where a key is, the client's map of the cluster says, until a node says otherwise (MOVED): what it said is remembered.
+1. Where a key is, the client's map of the cluster says, until a node says otherwise (MOVED): what it said is remembered. Which nodes hold keys
+   one of them is asked: after a failover the map, which is the caller's, still has the old ones.
 2. A node that cannot be reached hides its own streams only.
 """
 
@@ -16,7 +17,7 @@ from ..drivers import blocking as blocking_driver
 from ..drivers.source import Source
 from ..effects import Do, Exchange
 from ..protocol.asking import BROKEN
-from ..protocol.watching import ServerFacts, StreamFacts, existing, finding, watching
+from ..protocol.watching import ServerFacts, StreamFacts, finding, kinds_of, masters, watching
 
 Place = tuple[str, int] | None  # a node's address; None: the only server
 Look = tuple[ServerFacts, list[StreamFacts]]
@@ -80,19 +81,37 @@ class Nodes:
 
     def finding(self, patterns: Sequence[str], exact: Sequence[str]) -> Exchange[list[str]]:
         """The streams that match a pattern, and those of the exact names that are there."""
-        found: set[str] = set()
-        for place in (yield from self.places()):
+        found: set[str] = yield from self._standing(exact)
+        for place in (yield from self._now()) if patterns else ():
             found |= yield from self.run(place, lambda: finding(patterns))
-        for place, names in self.grouped(exact).items():
-            found |= yield from self.run(place, lambda names=names: existing(names))  # type: ignore[misc]
         return sorted(found)
+
+    def _now(self) -> Exchange[list[Place]]:
+        """As `places`, as a node knows them."""
+        places = yield from self.places()
+        if not self.source.cluster:
+            return places
+        known: list[tuple[str, int]] = yield from self.run(None, masters)
+        return [self.client.nodes_manager.remap_host_port(*each) for each in known] or places
+
+    def _standing(self, names: Sequence[str]) -> Exchange[set[str]]:
+        """Those of these keys that hold a stream."""
+        left, found = [*names], set[str]()
+        yield from self.places()
+        for _ in range(2):  # (some may have moved)
+            kinds: dict[str, Any] = {}
+            for place, own in self.grouped(left).items():
+                kinds |= yield from self.run(place, lambda own=own: kinds_of(own))  # type: ignore[misc]
+            found |= {name for name, kind in kinds.items() if kind == "stream"}
+            left = [name for name, kind in kinds.items() if self._has_moved(name, kind)]
+        return found
 
     def watching(self, names: Sequence[str], weighed: Collection[str]) -> Exchange[Look]:
         """The facts of the server (of a cluster: of one node, and the memory of all) and of the streams."""
         places = yield from self.places()
         looks: dict[Place, ServerFacts] = {}
         found = yield from self._watched(self.grouped(names) or {places[0]: []}, weighed, looks)
-        moved = [each.name for each in found.values() if self._has_moved(each)]
+        moved = [each.name for each in found.values() if self._has_moved(each.name, each.fault)]
         if moved:
             found |= yield from self._watched(self.grouped(moved), weighed, looks)
         facts = [*looks.values()]
@@ -115,13 +134,12 @@ class Nodes:
             found |= {each.name: each for each in streams}
         return found
 
-    def _has_moved(self, facts: StreamFacts) -> bool:
+    def _has_moved(self, name: str, fault: Any) -> bool:
         """Whether the node said that another one has the key; it is remembered which."""
-        fault = facts.fault
         if not isinstance(fault, MovedError):
             return False
-        old = self.place(facts.name)
-        self.moved[facts.name] = (fault.host or (old[0] if old else ""), fault.port)
+        old = self.place(name)
+        self.moved[name] = (fault.host or (old[0] if old else ""), fault.port)
         return True
 
     def close(self) -> Exchange[None]:

@@ -12,6 +12,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..commands import (
+    CLUSTER_MASTERS,
     SERVER_TIME,
     Command,
     Entry,
@@ -169,7 +170,12 @@ def is_text(name: str) -> bool:
     return not any("\udc80" <= sign <= "\udcff" for sign in name)
 
 
-def existing(names: Sequence[str]) -> Exchange[set[str]]:
-    """Those of these keys that hold a stream."""
-    kinds = yield from asked([type_of(name) for name in names])
-    return {name for name, kind in zip(names, kinds) if kind == "stream"}
+def kinds_of(names: Sequence[str]) -> Exchange[dict[str, Any]]:
+    """What each of these keys holds, or the error that the server replied."""
+    return dict(zip(names, (yield from asked([type_of(name) for name in names]))))
+
+
+def masters() -> Exchange[list[tuple[str, int]]]:
+    """The addresses of all nodes that hold keys, as this one knows them; none where it does not tell them all."""
+    (found,) = yield from asked([CLUSTER_MASTERS])
+    return [] if isinstance(found, Exception) or not all(host for host, _ in found) else list(found)

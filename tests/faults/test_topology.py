@@ -16,6 +16,7 @@ import redis.sentinel
 
 from streamio import ConsumerGroupTopic, PublishUncertain, RetryPolicy, Topic
 from streamio.keys import side_key
+from streamio.observing import Observer
 
 from ..contract.gates import Failing, Gate
 from ..proxy import Proxy
@@ -232,12 +233,16 @@ async def test_a_killed_master_is_left_for_its_promoted_replica(cluster: Replica
             for watched in (one, two):
                 await watched.handles()
                 await one.w.until(lambda watched=watched: cluster.ask(0, "XPENDING", watched.topic.name, "group")[0] == 0)
+            eyes = [(each, Observer(each.w.clients[0], topics=[name])) for each in (one, two) for name in (f"{each.w.name}:*", each.topic.name)]
             cluster.wait_for_replica()
             try:
                 await asyncio.to_thread(cluster.kill_master)
                 for watched in (one, two):
                     await watched.handles()
                     await watched.handles()
+                for watched, eye in eyes:
+                    assert await watched.w.do(eye.find()) == [watched.topic.name]
+                    await watched.w.do(eye.close())
             finally:
                 cluster.restore()
         for watched in (one, two):
