@@ -61,12 +61,16 @@ class ConsumerInfo:
 
 @dataclass(frozen=True)
 class PendingEntry:
-    """An entry delivered and not acknowledged yet: whose it is (`~waiting`: nobody's), for how long, and how often it was delivered."""
+    """An entry delivered and not acknowledged yet: whose it is (`~waiting`: nobody's), for how long, and how often it was delivered.
+
+    free   whether it waits for whoever is free: its consumer left it, or it was given back (`nack`)
+    """
 
     id: str
     consumer: str
     idle: float
     deliveries: int
+    free: bool = False
 
 
 @dataclass(frozen=True)

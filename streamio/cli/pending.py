@@ -19,7 +19,7 @@ from .session import Session
 from .shown import age, age_of, number
 
 if TYPE_CHECKING:
-    from ..observing import PendingView
+    from ..reports import PendingEntry
 
 PAGE = 200  # entries whose type is asked for at once
 MANY = re.compile(r"(?P<least>[0-9]+)(?P<open>\+)?(?:-(?P<most>[0-9]+))?")
@@ -55,18 +55,16 @@ def pending(
     session: Session, topic: str, group: str, consumer: str | None, idle: float, deliveries: Callable[[int], bool] | None, count: int | None
 ) -> None:  # fmt: skip
     """List the pending entries of GROUP by id: whose they are, idle for how long, delivered how often. (waiting): in nobody's hand, to be retried."""
-    from ..observing.seeing import pending_view
-
     opened = session.topic(topic).group(group)
     opened.info()  # (an error where there is no such group)
     found = opened.pending(idle=idle, consumer=consumer, count=None if deliveries else count)
-    views = (view for view in map(pending_view, found) if view and view.idle >= idle and (deliveries is None or deliveries(view.deliveries)))
-    emit(rows(session, topic, islice(views, count)), COLUMNS)
+    wanted = (each for each in found if deliveries is None or deliveries(each.deliveries))
+    emit(rows(session, topic, islice(wanted, count)), COLUMNS)
 
 
-def rows(session: Session, topic: str, views: Iterable[PendingView]) -> Iterator[dict[str, Any]]:
+def rows(session: Session, topic: str, found: Iterable[PendingEntry]) -> Iterator[dict[str, Any]]:
     """A row for each entry. Types are asked for by pages."""
-    wanted, now = iter(views), time.time()
+    wanted, now = iter(found), time.time()
     while page := list(islice(wanted, PAGE)):
         for view, kind in zip(page, types(session, topic, page)):
             yield {
@@ -79,7 +77,7 @@ def rows(session: Session, topic: str, views: Iterable[PendingView]) -> Iterator
             }
 
 
-def types(session: Session, topic: str, page: Iterable[PendingView]) -> Iterator[str | None]:
+def types(session: Session, topic: str, page: Iterable[PendingEntry]) -> Iterator[str | None]:
     """The entries' types; None for those that are gone from the stream."""
     pipeline = session.client().pipeline(transaction=False)
     for view in page:

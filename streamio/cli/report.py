@@ -151,8 +151,5 @@ class Checks:
 
     def idle_of(self, row: dict[str, Any]) -> float | None:
         """How long an entry is idle that is so for longer than allowed, the one with the lowest id; None where none is."""
-        from ..observing.seeing import pending_view
-
         found = self.session.topic(row["topic"]).group(row["group"]).pending(idle=self.idle or 0, count=MOST)
-        idles = (view.idle for view in map(pending_view, found) if view is not None)
-        return next((idle for idle in idles if idle > (self.idle or 0)), None)
+        return next((each.idle for each in found if each.idle > (self.idle or 0)), None)

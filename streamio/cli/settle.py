@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -13,9 +13,6 @@ from .ending import Failure
 from .exact import counted
 from .output import confirm, note, one, progress
 from .session import Session
-
-if TYPE_CHECKING:
-    from ..observing import PendingView
 
 PAGE = 500
 Act = Callable[..., int]
@@ -32,23 +29,13 @@ def ids_given(ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(each if "-" in each else f"{each}-0" for each in found))
 
 
-def untouched(group: Any, idle: float) -> Iterator[PendingView]:
-    """The pending entries that nobody has touched for so long, by id, as `streamio pending --idle` lists them."""
-    from ..observing.seeing import pending_view
-
-    for found in group.pending(idle=idle):
-        view = pending_view(found)
-        if view is not None and view.idle >= idle:
-            yield view
-
-
 def settle(session: Session, topic: str, group: str, ids: Sequence[str], all_idle: float | None, yes: bool, verb: str, done: str, act: Act) -> None:
     """Settle these entries, or all that are idle for so long when that is agreed to, and print how many were. `act(group, *ids)` does it."""
     if bool(ids) == (all_idle is not None):
         raise click.UsageError("Give ids (-: those on stdin), or --all-idle TIME.")
     opened = session.topic(topic).group(group)
     opened.info()  # (an error where there is no such group)
-    wanted = ids_given(ids) if all_idle is None else [each.id for each in untouched(opened, all_idle)]
+    wanted = ids_given(ids) if all_idle is None else [each.id for each in opened.pending(idle=all_idle)]
     if all_idle is not None and wanted:
         confirm(f"{verb} {counted(len(wanted), 'pending entry', 'pending entries')} of group {group!r}, topic {topic!r}?", yes)
     count = in_pages(opened, wanted, act, f"{done} in {topic}")

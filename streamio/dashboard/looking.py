@@ -14,7 +14,6 @@ from ..colour import Asyncio
 from ..dead_letters import letter_of
 from ..group import ConsumerGroupTopic
 from ..keys import WAITING
-from ..protocol.hand import ORPHAN
 from ..topic import Topic
 from .asking import Asked, query
 from .board import Board
@@ -151,11 +150,9 @@ async def pending(board: Board, asked: Asked) -> Response:
 
 
 def waiting(row: Any, group: str, limit: float) -> dict[str, Any]:
-    """A pending entry as JSON. An entry that its member left has no idle time worth telling: whoever is free takes it."""
-    orphan = row.consumer == WAITING and row.idle >= ORPHAN / 2
-    idle = max(0.0, row.idle - ORPHAN) if orphan else row.idle
-    due = 0.0 if orphan else max(0.0, limit - row.idle)
-    return {"id": row.id, "group": group, "consumer": row.consumer, "idle": idle, "deliveries": row.deliveries, "due": due}
+    """A pending entry as JSON."""
+    due = 0.0 if row.free else max(0.0, limit - row.idle)
+    return {"id": row.id, "group": group, "consumer": row.consumer, "idle": row.idle, "deliveries": row.deliveries, "due": due}
 
 
 async def dead(board: Board, asked: Asked) -> Response:

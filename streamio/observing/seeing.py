@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from ..ids import split
 from ..keys import WAITING
-from ..protocol.acting import SOON
 from ..protocol.asking import says
 from ..protocol.groups import is_lost
-from ..protocol.hand import ORPHAN
-from ..protocol.inspecting import lag_of
+from ..protocol.inspecting import lag_of, unmarked
 from ..protocol.watching import GroupFacts, StreamFacts
 from ..reports import ConsumerInfo, PendingEntry
 from .diagnosis import Signs, diagnosed, is_stale, worst
@@ -51,11 +49,11 @@ def fault_of(facts: StreamFacts) -> str | None:
 
 
 def pending_view(entry: PendingEntry | None) -> PendingView | None:
-    """The entry. The parking consumer's idle time may begin with a mark (an orphan, or due at once): it is taken off."""
+    """The entry, as the server told it."""
     if entry is None:
         return None
-    marks = [mark for mark in (ORPHAN, SOON) if entry.consumer == WAITING and entry.idle >= mark]
-    return PendingView(entry.id, entry.consumer, entry.idle - max(marks, default=0.0), entry.deliveries)
+    found = unmarked(entry)
+    return PendingView(found.id, found.consumer, found.idle, found.deliveries)
 
 
 def topic_view(facts: StreamFacts, eye: Eye, memory: int | None) -> TopicView:

@@ -25,7 +25,7 @@ from .settling import SLACK, lettered
 PAGE = 100  # entries in one script
 ACKED = 500  # ids in one XACK
 BURIED = 20  # entries read in one round trip, whole ones
-SOON = 86400.0  # seconds of idle time under the parking consumer that are a lease, whatever the members' is
+SOON = 100 * 86400.0  # seconds of idle time under the parking consumer that are a lease, whatever the members' is; far from `ORPHAN`
 TRIES = 3  # to bury what changes hands meanwhile
 
 

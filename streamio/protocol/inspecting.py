@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -14,8 +15,10 @@ from ..ids import split
 from ..keys import WAITING
 from ..reports import ConsumerInfo, GroupInfo, Holder, PendingEntry, TopicInfo, TrimResult
 from ..trimming import TRIM_ACKED
+from .acting import SOON
 from .asking import call
 from .groups import is_lost
+from .hand import ORPHAN
 
 PAGE = 1000
 
@@ -110,7 +113,7 @@ def consumer_infos(topic: str, group: str) -> Exchange[list[ConsumerInfo]]:
 
 
 def pending_entries(topic: str, group: str, idle: float, consumer: str | None, count: int | None) -> Exchange[list[PendingEntry]]:
-    """Pending entries by id, `count` at most, read in pages of 1000."""
+    """Pending entries by id, `count` at most, read in pages of 1000. (To the server all that is marked is idle for long.)"""
     found: list[PendingEntry] = []
     start = "-"
     while count is None or len(found) < count:
@@ -121,11 +124,19 @@ def pending_entries(topic: str, group: str, idle: float, consumer: str | None, c
             if not is_lost(error):
                 raise
             return found
-        found += page
+        found += [each for each in map(unmarked, page) if not each.free or each.idle >= idle]
         if len(page) < wanted:
             break
         start = f"({page[-1].id}"
     return found
+
+
+def unmarked(entry: PendingEntry) -> PendingEntry:
+    """The entry with its own idle time: under the parking consumer that may begin with a mark, which says that it is free."""
+    if entry.consumer != WAITING or entry.idle < SOON:
+        return entry
+    mark = ORPHAN if entry.idle >= ORPHAN / 2 else SOON
+    return replace(entry, idle=max(0.0, entry.idle - mark), free=True)
 
 
 def trimming(topic: str, words: Sequence[str]) -> Exchange[TrimResult]:

@@ -57,6 +57,24 @@ async def test_nack_with_a_delay_is_due_then(w: World) -> None:
     assert 9000 <= idle(w, group)[entry] < 10000
 
 
+async def test_what_is_free_is_not_idle_since_ever(w: World) -> None:
+    group = w.group(lease=10)
+    ids = fill(w, group, 2, "gone", "failed", "left")
+    await w.do(group.nack(*ids[:2]))
+    await w.do(group.nack(*ids[2:4], delay=4))
+    assert await w.do(group.handover("left", None)) == 2
+    assert min(idle(w, group)[each] for each in ids[:2] + ids[4:]) > 86_400_000 * 90  # (how the server is told)
+    rows = await w.do(group.pending())
+    assert [row.free for row in rows] == [True, True, False, False, True, True]
+    assert all(row.idle < 1 for row in rows if row.free) and all(6 <= row.idle < 9 for row in rows if not row.free)
+    assert [row.id for row in await w.do(group.pending(idle=5))] == ids[2:4]
+    assert [row.id for row in await w.do(group.pending(idle=5, count=1))] == ids[2:3], "what is free is not among those counted"
+    assert await w.do(group.pending(consumer=WAITING, idle=30)) == []
+    assert [row.id for row in await w.do(group.pending(consumer=WAITING, count=5))] == ids[:5]
+    w.raw.xclaim(group.topic.name, group.name, WAITING, 0, ids[:1], idle=86_400_000 * 2)
+    assert [(row.free, row.idle // 86_400) for row in await w.do(group.pending(count=1))] == [(False, 2)], "nobody took it for two days"
+
+
 async def test_nack_of_what_left_the_stream_leaves_a_dead_letter(w: World) -> None:
     group = w.group()
     ids = fill(w, group, 2, "gone")
@@ -240,6 +258,16 @@ async def test_a_preview_is_what_the_trim_does(w: World) -> None:
         assert preview.entries == (await w.do(group.topic.trim(exact=True, **limits))).removed > 0
         kept = {entry_id for entry_id, _ in w.raw.xrange(group.topic.name)}
         assert preview.pending == {"group": sum(each not in kept for each in owners(w, group))}
+
+
+async def test_a_preview_counts_no_entry_of_the_millisecond_that_is_kept(w: World) -> None:
+    topic = w.topic()
+    for entry_id in ("1000-1", "2000-1", "3000-2"):
+        w.raw.xadd(topic.name, {"n": 1}, id=entry_id)
+    w.raw.xgroup_create(topic.name, "group", 0)
+    w.raw.xreadgroup("group", "a", {topic.name: ">"}, count=2)
+    assert await w.do(topic.preview_trim(minid="2000", exact=True)) == TrimPreview(1, {"group": 1}, {"group": 0}, "2000-1")
+    assert (await w.do(topic.trim(minid="2000", exact=True))).removed == 1
 
 
 async def test_acts_in_the_wrong_colour_name_the_right_one(w: World) -> None:
