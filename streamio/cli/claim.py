@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from ..keys import WAITING
 from ..reports import ClaimResult
 from .exact import counted
 from .names import CONSUMER, GROUP, TOPIC
 from .output import line, note, one
 from .positions import DURATION
 from .session import Session
-from .settle import ids_given, untouched
+from .settle import ids_given
 
 LEASE = 30.0  # seconds: the library's own
 
@@ -46,8 +47,9 @@ def claim(session: Session, topic: str, group: str, to: str, ids: Sequence[str],
 
 def would_claim(group: Any, to: str, wanted: set[str], idle: float, count: int | None) -> list[str]:
     """The ids that a claim would look at."""
-    found = [each.id for each in untouched(group, idle) if (each.id in wanted if wanted else each.consumer != to)]
-    return found[:count]
+    due = max(idle, group.lease) if idle else 0.0  # (what waits for another try is taken when that is due)
+    found = (each for each in group.pending() if (each.id in wanted if wanted else each.consumer != to))
+    return [each.id for each in found if each.free or each.idle >= (due if each.consumer == WAITING else idle)][:count]
 
 
 def shown(session: Session, result: ClaimResult, to: str, dry_run: bool) -> None:

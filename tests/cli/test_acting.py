@@ -231,6 +231,14 @@ def test_claiming_moves_what_nobody_takes_care_of(run: Any, raw: Any, name: str)
     assert "no consumer group 'nope'" in run("claim", name, "nope", "me").err
 
 
+def test_what_is_free_is_claimed_as_the_dry_run_says(run: Any, raw: Any, name: str) -> None:
+    filled(raw, name)
+    ids = taken(raw, name)
+    assert run("nack", name, "g", *ids[:2]).code == run("nack", name, "g", ids[2], "--delay", "20s").code == 0
+    foreseen = run("claim", name, "g", "me", "--idle", "10s", "--dry-run").json
+    assert foreseen == {"claimed": ids[:2], "deleted": []} == run("claim", name, "g", "me", "--idle", "10s").json
+
+
 def test_pending_entries_are_settled_by_id(run: Any, raw: Any, name: str) -> None:
     filled(raw, name)
     ids = taken(raw, name)
