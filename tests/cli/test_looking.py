@@ -421,7 +421,7 @@ def test_top_shows_groups_live_and_leaves_the_terminal_as_it_was(leave: str | in
 def test_report_is_drawn_in_place_on_a_terminal_and_leaves_out_what_does_not_fit(real_server: RedisServer, topic: Any) -> None:
     filled(topic, 5)
     topic.group("billing").create("0")
-    with on_terminal("report", topic.name, "-i", "50ms", "-n", "3", REDIS_URL=real_server.url, columns=70) as terminal:
+    with on_terminal("report", topic.name, "-i", "50ms", "-n", "3", REDIS_URL=real_server.url, columns=60) as terminal:
         assert terminal.end() == 0
     assert "TOPIC" in terminal.text and "CONSUMERS" not in terminal.text
     assert "\x1b[1A" in terminal.shown

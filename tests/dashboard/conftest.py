@@ -53,9 +53,11 @@ def raw(real_server: RedisServer) -> Iterator[Any]:
 
 
 @pytest.fixture
-def key() -> str:
-    """A stream's name, of this test alone."""
-    return f"shop{next(numbers)}"
+def key(raw: Any) -> Iterator[str]:
+    """A stream's name, of this test alone; gone at its end, because a page shows so many only."""
+    name = f"shop{next(numbers)}"
+    yield name
+    raw.delete(name)
 
 
 @pytest.fixture
