@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 
+MOST = 1_000_000  # pending entries
+
+
 class Fate(NamedTuple):
     """What became of one entry in one group."""
 
@@ -141,10 +144,17 @@ class Looking:
             return list(found.group(group).dead_letters)
 
     def outcomes(self, topic: str, group: str) -> list[Outcome]:
-        """All entries of a stream as one group sees them, and those that left it and stand in the dead letters."""
+        """All entries of a stream as one group sees them, and those that left it and stand in the dead letters or are pending."""
         messages = {message.id: message for message in self.messages(topic)}
-        ids = dict.fromkeys([*messages, *(letter.entry_id for letter in self.letters(topic, group) if letter.entry_id)])
+        buried = [letter.entry_id for letter in self.letters(topic, group) if letter.entry_id]
+        ids = dict.fromkeys([*messages, *buried, *self.held(topic, group)])
         return [Outcome(self, group, messages.get(id), id, topic) for id in sorted(ids, key=place_of)]
+
+    def held(self, topic: str, group: str) -> list[str]:
+        """The ids of what is pending in the group."""
+        if not self.scene.has_group(topic, group):
+            return []
+        return [str(row["message_id"]) for row in self.client.xpending_range(topic, group, "-", "+", MOST)]
 
     def lease(self, topic: str, group: str) -> float:
         """The group's lease, as its members have it."""

@@ -77,6 +77,16 @@ async def test_what_is_not_settled_is_named(k: Kit) -> None:
         k.stage.assert_all_settled()
 
 
+async def test_what_was_trimmed_while_it_was_pending_is_not_settled(k: Kit) -> None:
+    member = k.member(fails=1)
+    await k.do(k.stage.play(member, order(1)))
+    k.stage.redis.xtrim("orders", maxlen=0)
+    assert [(entry.state, entry.type) for entry in k.stage.entries()] == [("waiting", "(gone)")]
+    with pytest.raises(AssertionError, match="1 not settled"):
+        k.stage.assert_all_settled()
+    assert [entry.reason for entry in await k.do(k.stage.settle(member))] == ["missing"]
+
+
 async def test_the_trace_tells_the_story(k: Kit) -> None:
     k.stage.lose_reply("XACK")
     await k.do(k.stage.settle(k.member(fails=1), order(1)))
