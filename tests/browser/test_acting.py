@@ -101,6 +101,7 @@ def test_dead_letters_are_dropped_one_by_one_and_redriven_all(w: Watched, redis:
     w.answer("Drop")
     w.done("1 dead letter dropped")
     assert redis.xlen("orders:dead:{orders}:billing") == 2
+    expect(row(page, "groups", "billing").locator("[data-cell=dead]")).to_have_text("2")  # the dialog counts as the page does
     page.locator("[data-action=redrive-all]").click()
     expect(page.locator("#ask")).to_contain_text("billing: 2 entries")
     w.answer("Redrive all")
