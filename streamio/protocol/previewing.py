@@ -11,7 +11,7 @@ from ..acts import Counted, count, count_pending
 from ..commands import Command, exactly, xinfo_groups, xinfo_stream, xpending, xrange
 from ..effects import Exchange
 from ..errors import SetupError
-from ..ids import FIRST, LAST, NEW, after, split
+from ..ids import FIRST, LAST, NEW, after, join, split
 from ..reports import SeekPreview, TrimPreview
 from .asking import call
 from .groups import is_lost
@@ -111,7 +111,7 @@ def stream_and_groups(topic: str) -> Exchange[tuple[Facts | None, list[Facts]]]:
 def edge_of(topic: str, how: str, threshold: str, length: int) -> Exchange[tuple[str | None, int | None]]:
     """The first id that would stay (None: all would go, or nothing but acknowledgement limits), and how many entries lie below (None: unknown)."""
     if how == "MINID":
-        return threshold, None
+        return join(*split(threshold)), None  # (a bare millisecond that ends a range means all of its entries)
     keep = int(threshold or 0)
     surplus = max(0, length - keep)
     if surplus in (0, length):
