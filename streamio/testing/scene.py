@@ -224,4 +224,5 @@ class Scene:
     def park(self, topic: str, group: str, id: str, owner: str, idle: float, deliveries: int) -> None:
         """Let a pending entry look idle for so many seconds."""
         words = ("XCLAIM", topic, group, owner, 0, id, "IDLE", milliseconds(idle), "RETRYCOUNT", deliveries, "JUSTID")
-        self.aside.execute_command(*words)
+        if self.aside.xrange(topic, id, id):  # (of what left the stream XCLAIM forgets that it is pending)
+            self.aside.execute_command(*words)
