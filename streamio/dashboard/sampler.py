@@ -92,7 +92,8 @@ class Sampler:
             viewer.news.set()
 
     def hurry(self) -> None:
-        """Something was done: look soon, where looks do not take long."""
+        """Something was done: look soon, where looks do not take long. It may be the first that was ever asked for."""
+        self.touch()
         if self.took < SOON and not self.failures:
             self.last = float("-inf")
         self.tell()

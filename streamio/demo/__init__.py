@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .engine import Act, Demo
+from .acts import Act
+from .engine import Demo
 from .errors import Refused
 
 __all__ = ["Act", "Demo", "Refused"]

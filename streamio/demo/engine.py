@@ -8,49 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from ..colour import Asyncio
 from ..errors import StreamioError
 from ..ids import Duration, Position, seconds
+from ..keys import side_key
+from ..retry import RetryPolicy
 from ..topic import Topic, from_url
+from .acts import Act, entries, one_by_one
+from .amounts import Amounts, nothing
 from .errors import Refused, whole, wrong
 from .marks import LIVES, Marks
-from .orders import TYPES, Orders, Producer, checked_rate, checked_type
+from .orders import Orders, Producer, checked_rate, checked_type
 from .story import Story
 from .team import Team
+from .telling import state_of
 
 KEY = "streamio:demo:orders"
 TEAMS = {"notifications": ("worker-a", "worker-b"), "analytics": ("worker-c",)}
 LATENCY = 0.02  # seconds that a worker takes for one order
 LEASES = 5  # claim idle times in a lease: after that long a peer takes over by itself
-P = ParamSpec("P")
 log = logging.getLogger("streamio.demo")
-
-
-@dataclass(frozen=True)
-class Act:
-    """What was done: a sentence, the command that does the same by hand (empty: there is none), and the facts."""
-
-    message: str
-    command: str = ""
-    result: dict[str, Any] = field(default_factory=dict)
-
-
-def one_by_one(act: Callable[Concatenate[Demo, P], Coroutine[Any, Any, Act]]) -> Callable[Concatenate[Demo, P], Coroutine[Any, Any, Act]]:
-    """The act, which waits for those before it."""
-
-    @wraps(act)
-    async def done(demo: Demo, /, *args: P.args, **kwargs: P.kwargs) -> Act:
-        async with demo.turn:
-            return await act(demo, *args, **kwargs)
-
-    return done
 
 
 class Demo:
@@ -89,9 +70,12 @@ class Demo:
     def _set_up(self) -> None:
         """The seed state: nothing happened yet."""
         self.story = Story()
-        options: dict[str, Any] = {"lease": self.lease, "claim_interval": min(0.5, self.claim_idle / 2)}
+        self.amounts = Amounts()
+        retry = RetryPolicy(backoff=(self.claim_idle / 20, self.claim_idle / 5))
+        options: dict[str, Any] = {"lease": self.lease, "claim_interval": min(0.5, self.claim_idle / 2), "retry": retry}
         groups = {name: self.topic.group(name, **options) for name in TEAMS}
-        self.teams = {name: Team(groups[name], workers, self.latency, self.story) for name, workers in TEAMS.items()}
+        works = {"notifications": nothing, "analytics": self.amounts.add}
+        self.teams = {name: Team(groups[name], workers, self.latency, self.story, works[name]) for name, workers in TEAMS.items()}
         self.producer = Producer(self.topic, Orders(self.seed), self.rate)
 
     # -- beginning and ending -----------------------------------------------------------------------------------------------------------
@@ -204,6 +188,31 @@ class Demo:
         return Act(f"{worker} crashes with its next {found.crash_queued} entries in hand", "", {"crash_queued": found.crash_queued})
 
     @one_by_one
+    async def spoil(self, count: int = 3) -> Act:
+        """Let the next 1 to 100 orders have amounts with a comma, at which the handler of analytics fails again and again."""
+        self._need_keys()
+        orders = self.producer.orders
+        orders.to_spoil = whole(count, "count", 1, 100)
+        return Act(f"the next {orders.to_spoil} orders have a comma in their amount", "", {"queued": orders.to_spoil})
+
+    @one_by_one
+    async def mend(self, mended: bool = True) -> Act:
+        """Let the handler of analytics understand commas, or (False) no more."""
+        if not isinstance(mended, bool):
+            raise wrong("mended", "true or false", mended)
+        self.amounts.mended = mended
+        return Act("analytics understands commas now" if mended else "analytics does not understand commas any more", "", {"mended": mended})
+
+    @one_by_one
+    async def redrive(self) -> Act:
+        """Bring the dead letters of analytics back to it."""
+        self._need_keys()
+        done = await self.teams["analytics"].group.dead_letters.redrive()
+        what = "1 dead letter" if done.count == 1 else f"{done.count} dead letters"
+        command = f"XCLAIM {self.topic.name} analytics ~waiting 0 … FORCE JUSTID; XDEL {side_key(self.topic.name, 'dead', 'analytics')} …"
+        return Act(f"{what} brought back to analytics", command, {"count": done.count})
+
+    @one_by_one
     async def pause(self, group: str, worker: str) -> Act:
         """Let a worker read nothing until `resume`."""
         self.team(group).get(worker).pause()
@@ -289,24 +298,7 @@ class Demo:
     def state(self) -> dict[str, Any]:
         """The demo as JSON. Nothing is asked of the server."""
         self._look()
-        return {
-            "topic": self.topic.name,
-            "claim_idle": self.claim_idle,
-            "lease": self.lease,
-            "maxlen": self.maxlen,
-            "types": list(TYPES),
-            "producer": {"rate": self.producer.rate, "paused": self.producer.paused, "fault": self.producer.fault},
-            "stats": {
-                "produced": self.producer.produced,
-                "acked": sum(team.acked for team in self.teams.values()),
-                "claimed": sum(team.claimed for team in self.teams.values()),
-            },
-            "acked": {name: team.acked for name, team in self.teams.items()},
-            "groups": {name: team.state() for name, team in self.teams.items()},
-            "story": self.story.state(),
-            "left_over": self.left_over,
-            "fault": self.fault,
-        }
+        return state_of(self)
 
     def team(self, group: object) -> Team:
         """The workers of a group, or a refusal."""
@@ -317,8 +309,3 @@ class Demo:
     def _need_keys(self) -> None:
         if self.fault:
             raise Refused(self.fault, "stopped")
-
-
-def entries(count: int) -> str:
-    """So many entries, in words."""
-    return "1 entry" if count == 1 else f"{count} entries"

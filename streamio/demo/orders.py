@@ -27,7 +27,7 @@ class Orders:
 
     def __init__(self, seed: int | None = None) -> None:
         self.chance = Random(seed)
-        self.number = 0
+        self.number = self.to_spoil = 0  # how many of the next ones have an amount that is no number
         self.placed: deque[int] = deque(maxlen=50)  # numbers that may be paid, shipped or cancelled
 
     def next(self, type: str | None = None) -> tuple[str, dict[str, Any]]:
@@ -40,7 +40,10 @@ class Orders:
         else:
             number = self.chance.choice(self.placed)
         goods, pieces = self.chance.choice(GOODS), self.chance.randint(1, 9)
-        return chosen, {"order": f"A-{number}", "goods": goods, "pieces": pieces, "amount": f"{pieces * self.chance.randint(200, 4000) / 100:.2f}"}
+        amount = f"{pieces * self.chance.randint(200, 4000) / 100:.2f}"
+        if self.to_spoil:
+            self.to_spoil, amount = self.to_spoil - 1, amount.replace(".", ",")
+        return chosen, {"order": f"A-{number}", "goods": goods, "pieces": pieces, "amount": amount}
 
     def many(self, count: int, type: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """So many entries."""

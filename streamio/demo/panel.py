@@ -14,7 +14,8 @@ from ..dashboard.asking import body
 from ..dashboard.board import Board
 from ..dashboard.refusing import told
 from ..dashboard.views import Answer, refusal
-from .engine import Act, Demo
+from .acts import Act
+from .engine import Demo
 from .errors import Refused
 
 FOLDER = Path(__file__).parent
@@ -23,6 +24,9 @@ ACTS: dict[str, tuple[str, str, str]] = {
     "produce": ("produce", "", "count type"),
     "producer": ("flow", "", "paused rate"),
     "crash": ("crash", "group worker", "count"),
+    "spoil": ("spoil", "", "count"),
+    "mend": ("mend", "", "mended"),
+    "redrive": ("redrive", "", ""),
     "pause": ("pause", "group worker", ""),
     "resume": ("resume", "group worker", ""),
     "add-worker": ("add_worker", "group name", ""),

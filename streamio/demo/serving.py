@@ -32,7 +32,9 @@ class DemoServer(Server):
 def dashboard_of(demo: Demo, *, token: str | None = None, hosts: Sequence[str] = ()) -> Dashboard:
     """The dashboard of a demo, which may write: to the demo's own stream, and to nothing else."""
     panel: Extension = Panel(demo)
-    return app(demo.client, topics=(demo.topic.name,), read_only=False, token=token, hosts=hosts, interval=INTERVAL, extensions=[panel])
+    return app(
+        demo.client, topics=(demo.topic.name,), read_only=False, token=token, hosts=hosts, interval=INTERVAL, lease=demo.lease, extensions=[panel]
+    )
 
 
 async def serve(demo: Demo, door: socket.socket, told: Callable[[str], None], *, token: str | None = None, hosts: Sequence[str] = ()) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-STEPS = ("watch", "produce", "crash", "wait", "claim", "behind", "peers", "past")
+STEPS = ("watch", "produce", "crash", "wait", "claim", "behind", "peers", "poison", "past")
 BEGUN = 10  # entries that each group handles before the first step is done
 MANY = 100  # entries produced by hand that make the second
 
@@ -18,6 +18,7 @@ class Story:
         self.lost: set[str] = set()  # what a crashed worker dropped and nobody has handled yet
         self.dropped = 0  # how many were dropped since the beginning
         self.held_up = False  # a worker was paused
+        self.dead: set[str] = set()  # what was put aside, and nobody has handled since
 
     def worked(self, least: int) -> None:
         """The slowest group has handled so many entries."""
@@ -37,6 +38,17 @@ class Story:
         """A worker acknowledged an entry."""
         self.lost.discard(key)
         self.done["claim"] |= self.done["crash"] and not self.lost
+        if key in self.dead:
+            self.dead.discard(key)
+            self.done["poison"] |= not self.dead
+
+    def failed(self, key: str) -> None:
+        """A worker failed at an entry, which is tried again."""
+        self.dead.discard(key)
+
+    def buried(self, key: str) -> None:
+        """An entry failed too often and was put aside."""
+        self.dead.add(key)
 
     def gone(self, key: str) -> None:
         """An entry was trimmed while it was pending: nobody will handle it."""

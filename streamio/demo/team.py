@@ -14,7 +14,7 @@ from ..group import ConsumerGroupTopic
 from ..keys import checked_consumer
 from .errors import Refused, wrong
 from .story import Story
-from .worker import Worker
+from .worker import Work, Worker
 
 MOST = 12  # workers of a group
 LONGEST = 60  # signs of a worker's name
@@ -23,26 +23,41 @@ LONGEST = 60  # signs of a worker's name
 class Team:
     """The workers of a group, by name, and what they did together, those that were removed included."""
 
-    def __init__(self, group: ConsumerGroupTopic[Asyncio, Any], names: Sequence[str], latency: float, story: Story) -> None:
-        self.group, self.latency, self.story = group, latency, story
+    def __init__(self, group: ConsumerGroupTopic[Asyncio, Any], names: Sequence[str], latency: float, story: Story, work: Work) -> None:
+        self.group, self.latency, self.story, self.work = group, latency, story, work
         self.acked = self.claimed = 0
+        self.failing: set[str] = set()  # entries that failed and were not handled since
         self.workers = {name: self._made(name) for name in names}
 
     def _made(self, name: str) -> Worker:
-        return Worker(self.group, name, self.latency, self.tell)
+        return Worker(self.group, name, self.latency, self.tell, self.work, self.failing)
 
     def tell(self, what: str, id: str) -> None:
-        """Something happened to an entry: "ack", "drop", "gone" or "claim"."""
-        key = f"{self.group.name} {id}"
+        """Something happened to an entry: "ack", "fail", "bury", "drop", "gone" or "claim"."""
+        key = self.key(id)
         if what == "ack":
             self.acked += 1
             self.story.handled(key)
+        elif what == "fail":
+            self.failing.add(id)
+            self.story.failed(key)
+        elif what == "bury":
+            self.story.buried(key)
         elif what == "drop":
             self.story.crashed(key)
         elif what == "gone":
             self.story.gone(key)
         else:
             self.claimed += 1
+
+    def key(self, id: str) -> str:
+        """The entry as the story knows it."""
+        return f"{self.group.name} {id}"
+
+    @property
+    def retried(self) -> int:
+        """How many entries failed and are tried again: those put aside are not."""
+        return sum(self.key(id) not in self.story.dead for id in self.failing)
 
     def start(self) -> None:
         """Let all begin."""

@@ -23,6 +23,7 @@ from ..message import Message
 from ..reports import Event
 from .errors import Refused
 
+Work = Callable[[Message[Any]], None]
 LOOKS = 0.5  # seconds between two looks of a crashed worker whether its entries were taken over
 BLOCK = 0.5  # seconds one read waits: how soon hand-backs of others are seen, and how long an idle worker may take to stop
 RECENT = 20
@@ -32,11 +33,14 @@ log = logging.getLogger("streamio.demo")
 class Worker:
     """One worker, by name.
 
-    `tell(what, id)` is called when it acknowledged an entry ("ack"), dropped it ("drop"), took it over ("claim"), or found it trimmed ("gone").
+    `tell(what, id)` is called when it acknowledged an entry ("ack"), failed at it ("fail"), put it aside ("bury"), dropped it ("drop"), took it over
+    ("claim"), or found it trimmed ("gone"). `work` is what it does with one; `failing` are those that failed before, at whomever's hands.
     """
 
-    def __init__(self, group: ConsumerGroupTopic[Asyncio, Any], name: str, latency: float, tell: Callable[[str, str], None]) -> None:
-        self.group, self.name, self.latency, self.tell = group, name, latency, tell
+    def __init__(
+        self, group: ConsumerGroupTopic[Asyncio, Any], name: str, latency: float, tell: Callable[[str, str], None], work: Work, failing: set[str]
+    ) -> None:  # fmt: skip
+        self.group, self.name, self.latency, self.tell, self.work, self.failing = group, name, latency, tell, work, failing
         self.processed = self.reaped = self.crashed = self.crash_queued = 0
         self.paused, self.alive, self.fault = False, False, ""
         self.recent: deque[dict[str, str]] = deque(maxlen=RECENT)
@@ -115,6 +119,7 @@ class Worker:
         member = self.group.member(self.name, ack="manual", prefetch=0, block=BLOCK, grace=1)
         member.on("*", self._handle)
         member.lifecycle.on("missing", self._missed)
+        member.lifecycle.on("buried", self._buried)
         return member
 
     async def _handle(self, message: Message[Any]) -> None:
@@ -122,9 +127,16 @@ class Worker:
             await self._drop(message)
             return
         await asyncio.sleep(self.latency)
+        try:
+            self.work(message)
+        except ValueError:
+            self._happened(message, "fail")
+            raise
         message.ack()
         self.processed += 1
-        if message.deliveries > 1 and message.id not in self.own:  # another worker had it before
+        if message.id in self.failing:
+            self.failing.discard(message.id)
+        elif message.deliveries > 1 and message.id not in self.own:  # another worker had it before
             self.reaped += 1
             self.tell("claim", message.id)
         self._happened(message, "ack")
@@ -141,8 +153,13 @@ class Worker:
             self.member.abandon()
 
     def _happened(self, message: Message[Any], what: str) -> None:
-        self.recent.append({"id": message.id, "type": message.type, "what": what})
+        self.recent.append({"id": message.id, "type": message.type, "what": what, "deliveries": str(message.deliveries)})
         self.tell(what, message.id)
+
+    def _buried(self, event: Event) -> None:
+        """What failed too often was put aside."""
+        if event.message is not None:
+            self.tell("bury", event.message.id)
 
     def _missed(self, event: Event) -> None:
         """What was pending is not in the stream any more."""

@@ -107,10 +107,18 @@ def test_the_rest_of_the_story(page: Page, shop: Shop, raw: Any) -> None:
     press(page, "peers", "Remove worker-d")
     is_done(page, "peers")
     assert "worker-d" not in [each["name"] for each in raw.xinfo_consumers(KEY, "notifications")]
+    press(page, "poison", "Spoil the next 3")
+    press(page, "produce", "Produce 300")
+    expect(step(page, "poison")).to_contain_text("3 among the dead letters")
+    press(page, "poison", "Mend the handler")
+    expect(step(page, "poison")).to_contain_text("understands commas.")
+    press(page, "poison", "Redrive")
+    expect(page.locator("#result")).to_contain_text("3 dead letters brought back to analytics")
+    is_done(page, "poison")
     press(page, "past", "Replay 20")
     is_done(page, "past")
     expect(page.locator("#demo-result li")).to_have_count(20)
-    expect(page.locator("#story-count")).to_have_text("8 of 8")
+    expect(page.locator("#story-count")).to_have_text("9 of 9")
 
 
 def test_every_lever_does_what_it_says(page: Page, shop: Shop, raw: Any) -> None:
@@ -156,7 +164,7 @@ def test_every_lever_does_what_it_says(page: Page, shop: Shop, raw: Any) -> None
     page.locator("#ask").get_by_role("button", name="Reset").click()
     expect(page.locator("#result")).to_contain_text("everything is as at the beginning")
     expect(worker(page, "somebody")).to_have_count(0)
-    expect(page.locator("#story-count")).not_to_have_text("8 of 8")
+    expect(page.locator("#story-count")).not_to_have_text("9 of 9")
     assert raw.get("story:mine") == "x"
 
 

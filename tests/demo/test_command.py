@@ -38,6 +38,7 @@ def test_every_lever_has_its_address(shop: Shop) -> None:
     shop.until(lambda state: not state["groups"]["notifications"][0]["alive"])
     assert shop.do("trim", maxlen=5, preview=True)["entries"] == 28
     assert len(shop.do("claim", group="notifications", to="worker-b", idle=0)["claimed"]) == 3
+    assert shop.do("spoil", count=2) == {"queued": 2} and shop.do("mend") == {"mended": True} and shop.do("redrive") == {"count": 0}
     shop.do("pause", group="analytics", worker="worker-c")
     shop.do("resume", group="analytics", worker="worker-c")
     shop.do("add-worker", group="analytics", name="worker-d")

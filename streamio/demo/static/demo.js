@@ -44,7 +44,7 @@ function show(node, each) {
     crashed: number(each.crashed),
     n: crashCount(),
     verb: each.paused ? "resume" : each.alive === false ? "start again" : "pause",
-    recent: (cell) => patch(cell, each.recent, { key: (one) => `${one.id} ${one.what}`, make: () => el("span", { class: "badge" }), update: badge }),
+    recent: (cell) => patch(cell, each.recent, { key: (one) => `${one.id} ${one.what} ${one.deliveries}`, make: () => el("span", { class: "badge" }), update: badge }),
   });
   for (const [name, off] of [["crash", each.orphan || !each.alive], ["pause", each.orphan]]) {
     const button = node.querySelector(`[data-do=${name}]`);
@@ -70,6 +70,7 @@ onState((state) => {
   const { stats, producer } = state.demo;
   fill(byId("demo-stats"), { produced: number(stats.produced), acked: number(stats.acked), claimed: number(stats.claimed) });
   for (const cell of box.querySelectorAll('[data-cell="flow"]')) setText(cell, producer.paused || !producer.rate ? "Let orders flow" : "Pause the orders");
+  for (const cell of box.querySelectorAll('[data-cell="mend"]')) setText(cell, state.demo.spoil.mended ? "Break the handler again" : "Mend the handler");
   const fault = state.demo.fault || (producer.fault && `The producer cannot publish: ${producer.fault}`);
   byId("demo-fault").hidden = !fault;
   setText(byId("demo-fault"), fault);
@@ -94,6 +95,9 @@ export function flow() {
   const { paused, rate } = current().demo.producer;
   return act("producer", paused || !rate ? { paused: false, rate: rate || 2 } : { paused: true });
 }
+
+/** Lets the handler of analytics understand commas, or no more. */
+export const mend = () => act("mend", { mended: !current().demo.spoil.mended });
 
 /** Reads entries again and lists them. */
 export async function replay(values) {
@@ -138,6 +142,7 @@ const forms = {
   add: async (form) => (await act("add-worker", { group: form.dataset.group, name: form.elements.name.value.trim() })) && (form.elements.name.value = ""),
   produce: (form) => act("produce", { count: Number(form.count.value), type: form.type.value }),
   producer: (form) => act("producer", { rate: Number(form.rate.value) }),
+  spoil: (form) => act("spoil", { count: Number(form.count.value) }),
   claim: (form) => {
     const [group, ...rest] = form.to.value.split(" ");
     return act("claim", { group, to: rest.join(" "), idle: Number(form.idle.value) });

@@ -3,7 +3,7 @@
 import { byId, fill, setAttribute, setText } from "../js/dom.js";
 import { duration, number } from "../js/format.js";
 import { onState } from "../js/live.js";
-import { act, flow, groupsIn, replay, reset } from "./demo.js";
+import { act, flow, groupIn, groupsIn, mend, replay, reset } from "./demo.js";
 
 const steps = [...document.querySelectorAll("#demo .steps li")];
 const limit = Number(byId("demo").dataset.claimIdle);
@@ -30,6 +30,13 @@ function takenOver({ story, lease }, worker) {
   return `${number(story.lost)} of ${number(story.dropped)} dropped orders wait.${rest}`;
 }
 
+function poisoned(state) {
+  const { queued, failing, mended } = state.demo.spoil;
+  const dead = groupIn(state, "analytics")?.dead ?? 0;
+  const said = [queued && `${number(queued)} of the next orders will be spoiled`, failing && `${number(failing)} tried again`, dead && `${number(dead)} among the dead letters`].filter(Boolean);
+  return `${said.join(", ") || "No order is spoiled"}. The handler ${mended ? "understands commas." : "does not understand commas."}`;
+}
+
 function look(state) {
   const { demo } = state;
   const a = demo.groups.notifications.find((each) => each.name === "worker-a");
@@ -41,6 +48,7 @@ function look(state) {
     wait: waiting(down),
     claim: takenOver(demo, down),
     behind: lags(state, "notifications", "analytics"),
+    poison: poisoned(state),
     peers: demo.groups.notifications.map((each) => each.name).join(", "),
   });
   setAttribute(byId("story-idle"), "value", down && !down.alive ? Math.min(limit, down.idle).toFixed(1) : "0");
@@ -81,6 +89,9 @@ const acts = {
   resume: () => act("resume", { group: "analytics", worker: "worker-c" }),
   add: () => act("add-worker", { group: "notifications", name: "worker-d" }),
   remove: () => act("remove-worker", { group: "notifications", name: "worker-d" }),
+  spoil: () => act("spoil", { count: 3 }),
+  mend,
+  redrive: () => act("redrive"),
   replay: () => replay({ count: 20 }),
   reset,
 };
