@@ -23,6 +23,7 @@ from pyee import EventEmitter
 from .logbook import MEMBER as log
 from .logbook import about_event
 from .reports import EVENTS, Event
+from .watching import present
 
 Listener = Callable[..., Any]
 MOST_TYPES = 1000  # producers choose types: what is remembered of them is bounded
@@ -90,7 +91,7 @@ class Handlers(EventEmitter):
 
     def _relatives(self) -> list[Handlers]:
         """Those who have listeners for the same entries: a member and its group, a group and all its members."""
-        return list(self.family) if self.above is None else [self, self.above]
+        return present(self.family) if self.above is None else [self, self.above]
 
     def _check(self, event: str, function: Listener) -> None:
         """Refuse what cannot be a listener."""
@@ -251,7 +252,7 @@ class Handlers(EventEmitter):
 
     def _forget(self) -> None:
         """Listeners changed: what was looked up before holds no more, here and below."""
-        for emitter in self.family:
+        for emitter in present(self.family):
             emitter._look_again()
 
     def _look_again(self) -> None:

@@ -24,6 +24,7 @@ from .reports import ConsumerInfo, Event, GroupInfo, PendingEntry, ReapResult
 from .retry import RetryPolicy
 from .signals import stop_on
 from .topic import Topic, checked_count
+from .watching import present
 
 if TYPE_CHECKING:
     from .member import ConsumerGroupMember
@@ -224,14 +225,14 @@ class ConsumerGroupTopic(Operating[C], Emitting[C, D]):
 
     def stop(self) -> None:
         """Stop all members of this process: each finishes what runs and returns. Allowed from threads, tasks and signal handlers."""
-        living = list(self._members)
+        living = present(self._members)
         for member in living:
             member.stop()
         self._stopping = not living
 
     def abandon(self) -> None:
         """Let all members of this process end at once, without acknowledging anything (`ConsumerGroupMember.abandon`)."""
-        for member in list(self._members):
+        for member in present(self._members):
             member.abandon()
 
     def stop_on(self, *signals: int) -> None:
@@ -241,7 +242,7 @@ class ConsumerGroupTopic(Operating[C], Emitting[C, D]):
     @operation
     def close(self) -> Exchange[None]:
         """Close all members of this process."""
-        members: list[Any] = list(self._members)
+        members: list[Any] = present(self._members)
         for member in members:
             yield Do(member.close)
 

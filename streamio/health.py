@@ -23,6 +23,7 @@ from .ids import Duration, seconds
 from .member import ConsumerGroupMember
 from .protocol.gathering import each_of
 from .telemetry.serving import Server, serving
+from .watching import present
 
 SLACK = 5.0  # seconds that a read may last longer than it should
 WORKS = ("listening", "iterating")
@@ -201,7 +202,7 @@ def stands_still(member: Any, patience: float) -> bool:
 
 def all_members(things: Iterable[Any]) -> list[Any]:
     """The members that these are, or have in this process."""
-    return [each for thing in things for each in ([*thing._members] if isinstance(thing, ConsumerGroupTopic) else [thing])]
+    return [each for thing in things for each in (present(thing._members) if isinstance(thing, ConsumerGroupTopic) else [thing])]
 
 
 class Quiet(ThreadingHTTPServer):

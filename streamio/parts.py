@@ -16,6 +16,7 @@ from .membership import Membership, prefetch_of
 from .protocol.joining import leaving
 from .protocol.score import Part
 from .protocol.together import Shared
+from .watching import present
 
 
 class Share(Membership[C]):
@@ -44,7 +45,7 @@ class Share(Membership[C]):
         """Listeners changed, here or for all parts."""
         super()._forget()
         if hasattr(self, "whole"):
-            for emitter in self.whole.family:
+            for emitter in present(self.whole.family):
                 emitter._look_again()
 
     def leave(self, closing: bool = False) -> Exchange[None]:

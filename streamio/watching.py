@@ -16,6 +16,7 @@ from .reports import Event
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Watch:
@@ -76,6 +77,14 @@ def watching(topic: Any, operation: str, made: Exchange[R]) -> Exchange[R]:
     return result
 
 
+def present(things: Iterable[T]) -> list[T]:
+    """What is in a weak set now. (Where another thread adds to it meanwhile, it is looked at again.)"""
+    try:
+        return list(things)
+    except RuntimeError:
+        return present(things)
+
+
 def watch(obj: Any, each: Watch) -> None:
     """Let it watch a topic, a group with all its members, or a member."""
     obj._watches = (*obj._watches, each)
@@ -92,7 +101,7 @@ def onlook(obj: Any, look: Callable[[Event], None]) -> None:
     """Let it be told of every lifecycle event of a member, or of a group's: all that are here, and those that come."""
     if hasattr(obj, "_onlookers"):
         obj._onlookers = (*obj._onlookers, look)
-    for member in getattr(obj, "_members", (obj,)):
+    for member in present(getattr(obj, "_members", (obj,))):
         member.lifecycle.onlookers = (*member.lifecycle.onlookers, look)
 
 
@@ -100,13 +109,13 @@ def unlook(obj: Any, look: Callable[[Event], None]) -> None:
     """Let it be told no more."""
     if hasattr(obj, "_onlookers"):
         obj._onlookers = tuple(each for each in obj._onlookers if each != look)
-    for member in getattr(obj, "_members", (obj,)):
+    for member in present(getattr(obj, "_members", (obj,))):
         member.lifecycle.onlookers = tuple(each for each in member.lifecycle.onlookers if each != look)
 
 
 def refresh(obj: Any) -> None:
     """Whoever has the group's entries, or the member's, in hand knows who watches."""
-    for member in getattr(obj, "_members", (obj,)):
+    for member in present(getattr(obj, "_members", (obj,))):
         for part in getattr(member, "_shares", (member,)):
             if hasattr(part, "_hand"):
                 part._hand.watches = (*part.group._watches, *member._watches)

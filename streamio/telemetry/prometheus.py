@@ -25,7 +25,7 @@ from ..member import ConsumerGroupMember
 from ..observing import Observer, Sample
 from ..reports import Event
 from ..topic import Topic
-from ..watching import onlook, unlook, unwatch, watch
+from ..watching import onlook, present, unlook, unwatch, watch
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
@@ -112,7 +112,7 @@ def measure(obj: Measured, *, types: Collection[str] = (), durations: bool = Tru
     if isinstance(obj, Topic):
         return
     onlook(obj, each.look)
-    for member in obj._members if isinstance(obj, ConsumerGroupTopic) else (obj,):
+    for member in present(obj._members) if isinstance(obj, ConsumerGroupTopic) else (obj,):
         for part in getattr(member, "_shares", (member,)):
             if each in part._hand.watches:
                 each.instruments.know(part._hand)

@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
+from weakref import WeakSet
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from streamio.health import Health
+from streamio.telemetry.logs import log_lifecycle
+from streamio.telemetry.prometheus import measure
 
 from ..servers import RedisServer
 from ..world import World
@@ -223,3 +227,23 @@ async def test_probes_are_answered(w: World) -> None:
 async def test_what_is_no_member_is_refused() -> None:
     with pytest.raises(TypeError, match="ConsumerGroupMember"):
         Health(object())  # type: ignore[arg-type]
+
+
+async def test_a_member_that_another_thread_makes_meanwhile_is_in_nobodys_way(w: World) -> None:
+    group = w.group()
+    first, later = w.member(group), list[Any]()
+
+    class Growing(WeakSet[Any]):
+        """A member comes while it is first gone through."""
+
+        def __iter__(self) -> Iterator[Any]:
+            for each in super().__iter__():
+                if not later:
+                    later.append(w.member(group))
+                yield each
+
+    for use in (lambda: Health(group).look(), group.stop, lambda: measure(group, registry=CollectorRegistry()), lambda: log_lifecycle(group)):
+        group._members = Growing([first])
+        later.clear()
+        use()
+        assert len(later) == 1
