@@ -78,6 +78,7 @@ class Feed(Loop):
 
     def keep(self) -> None:
         """The message at hand is through with the next call only, and has all the time until then."""
+        self.close_scope()
         message, self.message, self.hand.current = self.message, None, None
         if self.limit is not None:
             left(self.hand, self.limit)

@@ -132,6 +132,19 @@ async def test_a_loop_that_is_left_shows_as_its_end(w: World) -> None:
     assert [consumer for _, consumer, _ in w.pending(group)] == ["~waiting"]
 
 
+async def test_lines_that_are_read_at_once_are_through_with_that(w: World) -> None:
+    if w.asyncio:
+        pytest.skip("files are for blocking code")
+    group, member = await filled(w, 3)
+    seen = Seen()
+    member.around(seen.around("x"))
+    with member.open(timeout=0) as file:
+        assert len(file.readlines(1)) == 1
+    assert seen.what == ["x+", "x-"]
+    member.flush()
+    assert len(w.pending(group)) < 3
+
+
 async def test_where_the_end_of_a_body_raises_the_entry_is_tried_again(w: World) -> None:
     group, member = await filled(w)
 
