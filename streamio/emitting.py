@@ -156,7 +156,8 @@ class Emitting(Handlers, Coloured[C], Generic[C, D]):
         It is entered before the message's listeners (all of them in one) and left after the last: for logging, timing, sessions of a database. What
         a listener raises passes through it; what it raises itself, at either end, is a failure of the delivery, and what it swallows is success.
         The group's stand outside of the member's, the first added outside of the next. It stands around a pipe's steps and around the body of a loop,
-        too, where an error of the body is not seen: a loop that is left shows as `GeneratorExit`. What `read()` gives, and batch handlers
+        too, where an error of the body is not seen: a loop that is left shows as `GeneratorExit`, and what is raised at either end is raised by the
+        loop (the entry is tried again). What `read()` gives, and batch handlers
         (`around_batch`), have none. In asyncio it may be an async context manager or generator; not around loops. `remove_around(f)` takes it away.
         """
         self.arounds[f] = scope_of(f, self._is_asyncio)

@@ -69,7 +69,7 @@ class TopicView:
     memory          bytes; asked for some topics in each look, so it may be of an earlier one, or None
     delayed         how many entries wait for their time
     rate_in         entries added per second since the last look; None on the first, and where the server does not count
-    state           the worst of its groups' (`stuck`, `behind`, `ok`, `idle`); `unknown` where there is an `error`
+    state           the worst of its groups' (`stuck`, `behind`, `ok`, `idle`), as far as they could be looked at; `unknown` where it could not at all
     error           why it could not be looked at, or not wholly: it is gone, is no stream, or the user has no right to that
     """
 
