@@ -32,6 +32,7 @@ HERE = ("localhost", "127.0.0.1", "::1")
     "--lease", type=DURATION, default="30s", show_default=True, help="The groups' lease: what is pending and idle for longer is left behind."
 )
 @click.option("--mask", metavar="FIELD", multiple=True, help="Never show the values of this field. May be given more than once.")
+@click.option("--trace-url", metavar="URL", help="Where an entry's trace is looked at, such as https://traces.example/trace/{trace_id}.")
 @click.option("--allowed-host", "names", metavar="NAME", multiple=True, help="Another name under which it may be asked for, behind a proxy say.")
 @click.option("--open", "browse", is_flag=True, help="Open it in a browser.")
 @click.pass_obj
@@ -54,24 +55,12 @@ def check_host(host: str, token: str | None, insecure: bool) -> None:
         raise click.UsageError(f"--host {host} lets others in: give a --token, or say --insecure-public")
 
 
-def made_for(
-    url: str, host: str, allow_writes: bool, token: str | None, prefix: str, topics: Any, interval: float, lease: float, mask: Any, names: Any
-) -> Dashboard:  # fmt: skip
+def made_for(url: str, host: str, allow_writes: bool, topics: Any, names: Any, **how: Any) -> Dashboard:
     """The dashboard of these options."""
     from ..dashboard import app
     from ..dashboard.serving import hosts_for
 
-    return app(
-        url,
-        topics=topics or ("*",),
-        read_only=not allow_writes,
-        token=token,
-        hosts=(*hosts_for(host), *names),
-        prefix=prefix,
-        interval=interval,
-        lease=lease,
-        mask=mask,
-    )
+    return app(url, topics=topics or ("*",), read_only=not allow_writes, hosts=(*hosts_for(host), *names), **how)
 
 
 def told(address: str, session: Session, made: Dashboard) -> str:

@@ -2,7 +2,7 @@
 
 What the template `page.html` is given: `base` (the path before all links), `nonce`, `state` (as `/api/state`), `topic` (the part of it that is the
 selected topic's, or None), `name` (that topic's name), `entries`, `pending`, `dead` and `log` (as the API gives them), `server` (its address, the
-password hidden), `token` (whether one is asked for: there is a way to log out), `extensions`.
+password hidden), `trace_url`, `token` (whether one is asked for: there is a way to log out), `extensions`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ async def page(request: Request) -> Response:
         "topic": next((each for each in topics if each["name"] == name), None),
         "name": name,
         "server": address(board.client),
+        "trace_url": board.settings.trace_url,
         "log": board.journal.newest(20),
         "extensions": board.settings.extensions,
         **(await snapshot(board, name) if name is not None and shown else {}),

@@ -57,6 +57,7 @@ class Settings:
     interval     seconds between two looks at the server
     mask         fields whose values are never shown
     lease        seconds after which members may claim what another one has, where groups have another `lease` than usual
+    trace_url    the address of a trace elsewhere, with {trace_id} in it: where an entry's link to its trace leads
     extensions   panels that others add
     """
 
@@ -68,6 +69,7 @@ class Settings:
     interval: float = 1.0
     mask: tuple[str, ...] = ()
     lease: float = 30.0
+    trace_url: str | None = None
     extensions: tuple[Extension, ...] = ()
 
     def __post_init__(self) -> None:
@@ -88,6 +90,7 @@ class Settings:
         if self.token is not None and not (isinstance(self.token, str) and self.token.strip()):
             raise ValueError("token must not be empty")
         object.__setattr__(self, "token", self.token and self.token.strip())
+        checked_trace_url(self.trace_url)
         object.__setattr__(self, "prefix", checked_prefix(self.prefix))
         object.__setattr__(self, "extensions", tuple(self.extensions))
 
@@ -117,6 +120,12 @@ def checked_host(host: str) -> None:
     plain = host.removeprefix("*.") if isinstance(host, str) and host != "*" else "any" if host == "*" else ""
     if not plain or "*" in plain or "/" in plain or (":" in plain and not (plain.startswith("[") and plain.endswith("]"))):
         raise ValueError(f"hosts are names without a port, such as streams.example, *.example or [::1], not {host!r}")
+
+
+def checked_trace_url(address: str | None) -> None:
+    """Refuse what leads to no trace, and what a page must not open."""
+    if address is not None and not (isinstance(address, str) and re.match("https?://", address) and "{trace_id}" in address):
+        raise ValueError(f"trace_url must be an address such as https://traces.example/trace/{{trace_id}}, not {address!r}")
 
 
 def checked_prefix(prefix: str) -> str:

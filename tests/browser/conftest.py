@@ -55,8 +55,8 @@ def writing(server: RedisServer) -> Iterator[Served]:
 
 @pytest.fixture(scope="package")
 def reading(server: RedisServer) -> Iterator[Served]:
-    """A dashboard that only shows, under a path."""
-    with Served(server.url, prefix="/streams") as served:
+    """A dashboard that only shows, under a path, and knows where traces are."""
+    with Served(server.url, prefix="/streams", trace_url="http://traces.example/{trace_id}") as served:
         yield served
 
 

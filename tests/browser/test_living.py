@@ -122,6 +122,19 @@ def test_ids_are_shown_as_local_time_and_copied_and_traces_told(w: Watched, redi
     w.done(f"Copied trace {trace}")
 
 
+def test_a_trace_is_opened_where_traces_are(r: Watched, redis: Any) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    id = redis.xadd("orders", {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    page = r.open("orders")
+    expect(page.locator('#figures [data-cell="last_id"]')).to_have_text(id)
+    expect(page.locator('#keeps [data-cell="first_id"]')).to_have_text(id)
+    page.context.route("http://traces.example/**", lambda route: route.fulfill(body="a trace"))
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="trace").click()
+    assert opened.value.url == f"http://traces.example/{trace}"
+    opened.value.close()
+
+
 def test_keys_filter_and_pause_but_not_while_somebody_types(w: Watched, redis: Any, orders: Orders) -> None:
     redis.xgroup_create("orders", "mail", "0")
     page, groups = w.open("orders"), w.page.locator("#groups tbody[data-key]:visible")

@@ -232,6 +232,8 @@ def test_the_servers_password_is_not_shown(url: str, shown: str) -> None:
         ({"topics": ["[!a]*"]}, "[^…]"),
         ({"prefix": 1}, "prefix"),
         ({"lease": -1}, "lease"),
+        ({"trace_url": "javascript:alert('{trace_id}')"}, "trace_url"),
+        ({"trace_url": "https://traces.example/"}, "trace_url"),
         ({"topics": ()}, "topics"),
         ({"hosts": ["streams.example:80"]}, "hosts"),
         ({"hosts": ["*example"]}, "hosts"),

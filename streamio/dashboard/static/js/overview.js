@@ -72,8 +72,9 @@ function figures(state) {
     dead: number(each?.totals.dead),
     delayed: number(each?.delayed),
     newest: age(each?.last_id, state.sample.at),
+    last_id: each?.last_id ?? "",
   });
-  fill(byId("keeps"), { length: number(each?.length), added: number(each?.entries_added), oldest: age(each?.first_id, state.sample.at), memory: size(each?.memory) });
+  fill(byId("keeps"), { length: number(each?.length), added: number(each?.entries_added), oldest: age(each?.first_id, state.sample.at), first_id: each?.first_id ?? "", memory: size(each?.memory) });
 }
 
 onState((state) => {
