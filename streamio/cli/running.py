@@ -18,6 +18,7 @@ from .loading import NotLoaded, Wish, awaited, member_of, workers
 
 log = logging.getLogger("streamio.run")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LATE = 1.0  # seconds that members have for what they cut off themselves, in tasks and pools, to go back in order
 
 
 class One:
@@ -39,21 +40,24 @@ class One:
 
 
 class Crew:
-    """All that runs in this process. The first signal stops it, the second one abandons it; so does the end of `patience` seconds after the first."""
+    """All that runs in this process. The first signal stops it, the second one abandons it; so does what outlasts `patience` seconds after the first
+    (None: the members' own)."""
 
     def __init__(self, things: Sequence[Any], burst: bool, patience: float | None) -> None:
-        self.ones, self.patience = [One(each, burst) for each in things], patience
+        self.ones = [One(each, burst) for each in things]
         self._driver = things[0]._driver
         self.members = [member_of(each) for each in things]
+        self.patience: float = max(each._hand.settings.grace for each in self.members) if patience is None else patience
         self.signal: int | None = None
+        self.abandoned = False
         self.timer: threading.Timer | None = None
         self.closing = ExitStack()  # what ends with it
 
     def stop(self) -> None:
         """Stop all; what still runs when the time is over is abandoned."""
         log.info("stopping: what runs is finished, a second signal abandons it")
-        if self.patience is not None and self.timer is None:
-            self.timer = threading.Timer(self.patience, self.give_up)
+        if self.timer is None:
+            self.timer = threading.Timer(self.patience + LATE, self.give_up)
             self.timer.daemon = True
             self.timer.start()
         stop_all(self.ones)
@@ -65,6 +69,7 @@ class Crew:
 
     def abandon(self) -> None:
         """End at once."""
+        self.abandoned = True
         for member in self.members:
             member.abandon()
 
@@ -94,6 +99,10 @@ class Crew:
             loop.add_signal_handler(number, self.note, number)
         try:
             await listen_in_tasks(self.ones)
+        except asyncio.CancelledError as error:
+            if self.abandoned:  # while it was leaving
+                raise Abandoned from error
+            raise
         finally:
             for number in SIGNALS:
                 loop.remove_signal_handler(number)

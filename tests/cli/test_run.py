@@ -172,6 +172,13 @@ def slow(message):
     time.sleep(float(message["seconds"]))
     print("done", flush=True)
 sleeper = topic.group("slow").member(handlers={"*": slow})
+hasty = topic.group("slow").member(handlers={"*": slow}, grace=0.1)
+client = from_url(asyncio=True)
+dozer = Topic(topic.name, client).group("slow").member()
+@dozer.on("*")
+async def aslow(message):
+    print("begun", flush=True)
+    await asyncio.sleep(60)
 """
 
 
@@ -192,14 +199,26 @@ def test_a_signal_lets_the_handler_finish_and_all_is_told_as_json(code: Write, t
 
 
 @pytest.mark.slow
-def test_what_does_not_finish_in_time_is_abandoned_and_stays_pending(code: Write, topic: Any) -> None:
+@pytest.mark.parametrize("words", [("sleeper", "--shutdown-timeout", "100ms"), ("hasty",)])
+def test_what_does_not_finish_in_time_is_abandoned_and_stays_pending(code: Write, topic: Any, words: tuple[str, ...]) -> None:
     topic.publish("order", seconds=60)
-    with running(f"{code(SLOW)}:sleeper", "--shutdown-timeout", "100ms") as process:
+    with running(f"{code(SLOW)}:{words[0]}", *words[1:]) as process:
         assert process.stdout is not None and process.stdout.readline() == b"begun\n"
         process.send_signal(signal.SIGINT)
         done = ended(process)
     assert done.code == 1 and "abandoned" in done.err
     assert topic.group("slow").info().pending == 1
+
+
+@pytest.mark.slow
+def test_a_task_that_does_not_finish_in_time_gives_its_entry_back(code: Write, topic: Any) -> None:
+    topic.publish("order")
+    with running(f"{code(SLOW)}:dozer", "--shutdown-timeout", "100ms", "-q") as process:
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        process.send_signal(signal.SIGTERM)
+        done = ended(process)
+    assert (done.code, done.err) == (0, "")
+    assert [each.consumer for each in topic.group("slow").pending()] == ["~waiting"]
 
 
 @pytest.mark.slow
