@@ -25,7 +25,7 @@ HERE = ("localhost", "127.0.0.1", "::1")
 @click.option("--allow-writes", is_flag=True, help="Let the page act: add, claim, acknowledge, trim … Without it the server refuses all of that.")
 @click.option("--token", metavar="T", envvar="STREAMIO_DASHBOARD_TOKEN", show_envvar=True, help="Ask for this token.")
 @click.option("--insecure-public", is_flag=True, help="Listen on another host without a token: whoever reaches it sees everything.")
-@click.option("--prefix", metavar="/PATH", default="", help="Serve it under this path.")
+@click.option("--prefix", metavar="/PATH", default="", help="Serve it under this path; a proxy may pass it on with it or without.")
 @click.option("--topics", metavar="GLOB", multiple=True, help="Show, and let be touched, only these streams. May be given more than once.")
 @click.option("--interval", type=DURATION, default="1s", show_default=True, help="How often to look at the server while somebody watches.")
 @click.option(

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -76,13 +76,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *extended(settings),
         Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
     ]
-    return [Mount(settings.prefix, routes=inner), Route("/", home)] if settings.prefix else inner
-
-
-async def home(request: Request) -> Response:
-    """The way to the page, where that is under a prefix."""
-    board: Board = request.app.state.board
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{board.settings.prefix}/", 303)
+    return [Mount(settings.prefix, routes=inner)] if settings.prefix else inner
 
 
 def extended(settings: Settings) -> Iterator[BaseRoute]:

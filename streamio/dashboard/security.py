@@ -79,6 +79,7 @@ class Gate:
             return await send({"type": "websocket.close", "code": 1008})
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        scope = placed(scope, self.settings.prefix)
         answer = self.refused(scope, Headers(scope=scope))
         if answer is not None:
             return await answer(scope, receive, send)
@@ -156,6 +157,13 @@ def fits(patience: Patience, connection: HTTPConnection, shown: bytes, token: st
 def waiting(left: int) -> str:
     """What is said to an address that showed too many wrong tokens."""
     return f"too many wrong tokens came from here: the next one is looked at in {left} s"
+
+
+def placed(scope: Scope, prefix: str) -> Scope:
+    """The request under the prefix, where all routes are: a proxy may have taken that away."""
+    root = scope.get("root_path", "")
+    path = scope["path"].removeprefix(root)
+    return {**scope, "path": f"{root}{prefix}{path}"} if prefix and not f"{path}/".startswith(f"{prefix}/") else scope
 
 
 class TooLong(Exception):
