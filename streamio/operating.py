@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Operating(Coloured[C], Generic[C]):
     """What a group offers to an operator. No delivery is counted, and what is not pending is left alone.
 
-    None of it asks a living member: what that has started may run to its end, and its own settlement comes too late. Pages of entries change hands
-    in one step each; where the connection breaks, call it again.
+    None of it asks a living member: what that has started runs to its end. Where it succeeds that is acknowledged, whoever has the entry by then;
+    where it fails that changes nothing any more. Pages of entries change hands in one step each; where the connection breaks, call it again.
     """
 
     name: str

@@ -300,3 +300,18 @@ async def test_names_of_others_that_are_not_utf_8_are_in_nobodys_way(w: World) -
     assert [(entry.id, entry.consumer) for entry in await w.do(group.pending())] == [(second, "c\udcff")]
     assert (await w.do(topic.preview_trim(maxlen=0))).pending == {"group": 1, "\udcff": 2}
     assert {each.name: each.pending for each in await w.do(topic.groups())} == {"group": 1, "\udcff": 2}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_member_had_begun_with_is_acknowledged_where_it_succeeds(w: World, fails: bool) -> None:
+    member = w.member(w.group(), "m")
+    group, entry_id = member.group, await w.do(member.group.topic.publish("a"))
+
+    def handle(message: Any) -> None:
+        w.raw.xclaim(group.topic.name, group.name, "other", 0, [message.id])  # (as `claim` does: nobody can await here)
+        if fails:
+            raise OSError
+
+    member.on("a", handle)
+    await w.do(member.drain())
+    assert [(pending_id, owner) for pending_id, owner, _ in w.pending(group)] == ([(entry_id, "other")] if fails else [])
