@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from streamio.cli.supervise import Worker, modified
+from streamio.cli.supervise import Supervisor, Worker, modified
 
 from ..servers import free_port
 from .terminal import PROGRAM, Ended
@@ -273,6 +274,20 @@ def test_one_that_keeps_dying_waits_longer_each_time() -> None:
     worker.began -= 11
     worker.died(1)
     assert worker.again_at <= time.monotonic()
+
+
+def test_a_worker_that_was_told_to_end_is_told_again_by_a_second_signal_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    supervisor = Supervisor(1, [], True, None)
+    supervisor.workers[0].process = process = mock.Mock(**{"poll.return_value": None})
+    for number in range(2):  # code that changes twice, in the middle of a handler
+        (tmp_path / f"{number}.py").write_text("")
+        supervisor.look_at = 0
+        supervisor.reload_if_changed()
+    supervisor.stop()
+    process.send_signal.assert_called_once_with(signal.SIGTERM)
+    supervisor.stop()
+    assert process.send_signal.call_count == 2
 
 
 def test_only_code_of_the_folder_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
