@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .ending import Failure
+from .ending import Failure, leave_when_nobody_reads
 from .entries import FORMAT_HELP, Printer, printer
 from .names import TOPIC
 from .output import note
@@ -75,6 +75,8 @@ def cat(
     refuse(follow, reverse, span, format, meta_only, session.given_output)
     wanted = Wanted(types, where)
     opened = session.topic(topic)
+    if follow:
+        leave_when_nobody_reads()
     found = followed(opened, span.start or TEN) if follow else history(opened, span, reverse, count if not (types or where) else None)
     with printer(session, format=format, as_envelope=envelope, meta_only=meta_only, each=follow) as out:
         print_all(out, islice(filter(wanted, found), count))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from threading import Thread
 
 import click
 
@@ -52,8 +54,35 @@ def discard() -> None:
     os.close(nowhere)
 
 
+def nobody_reads(wait: float | None = 0) -> bool:
+    """Whether stdout is a pipe whose other end is closed; with `wait=None`, once it is. (A write would tell, but nothing may come for long.)"""
+    if sys.stdout is sys.__stdout__ and sys.stdout and not sys.stdout.isatty():
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(what & select.POLLERR for _, what in poll.poll(wait))
+    return False
+
+
+def leave_when_nobody_reads() -> None:
+    """End the process, quietly, as soon as nobody reads its output any more: for a command that only waits and prints."""
+
+    def look() -> None:
+        if nobody_reads(None):
+            os._exit(0)
+
+    Thread(target=look, name="streamio-output", daemon=True).start()
+
+
+def refuse_closed_output() -> None:
+    """What is printed would be lost, and might be acknowledged nevertheless, where the process was started without stdout."""
+    if sys.stdout is None:
+        raise Failure("stdout is closed: give it a place to go, /dev/null say")
+
+
 def flush() -> None:
     """Write what is buffered; what cannot be written goes nowhere, so that the interpreter does not complain of it at its end."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except OSError:

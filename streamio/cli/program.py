@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from .ending import exit_code_for, flush, quiet_on_closed_pipe, tell
+from .ending import exit_code_for, flush, quiet_on_closed_pipe, refuse_closed_output, tell
 from .session import OUTPUTS, Session
 from .table import ALIASES, COMMANDS
 
@@ -141,6 +141,7 @@ def run(words: list[str]) -> int:
         if isinstance(stream, TextIOWrapper):  # (a name that is not UTF-8 is no reason to fail)
             stream.reconfigure(errors="backslashreplace")
     try:
+        refuse_closed_output()
         code = program.main(words, "streamio", standalone_mode=False, obj=session)
         return code if isinstance(code, int) else 0
     except Exception as error:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import select
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +14,7 @@ import click
 
 from ..message import Message
 from ..protocol.outcomes import failed, released
-from .ending import Failure
+from .ending import Failure, nobody_reads
 from .entries import FORMAT_HELP, Printer, printer
 from .envelopes import envelope_of, json_line
 from .exact import counted
@@ -115,15 +113,6 @@ def each_entry(member: Any, count: int | None, burst: bool, page: int, handle: H
             member._hand.look_again()  # what waits for another try may be due by now
         looked = not found
     return done
-
-
-def nobody_reads() -> bool:
-    """Whether stdout is a pipe whose other end is closed. (A write would tell, but there may be nothing to write for long.)"""
-    if sys.stdout is sys.__stdout__ and sys.stdout and not sys.stdout.isatty():
-        poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
-        return any(what & select.POLLERR for _, what in poll.poll(0))
-    return False
 
 
 def handle_all(member: Any, found: Sequence[Message[Any]], handle: Handle) -> None:

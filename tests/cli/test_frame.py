@@ -148,6 +148,29 @@ def test_a_closed_pipe_ends_silently(real_server: RedisServer, topic: Any) -> No
 
 
 @pytest.mark.slow
+def test_following_ends_silently_when_nobody_reads_and_nothing_comes(real_server: RedisServer, topic: Any) -> None:
+    topic.publish("a", x=1)
+    with subprocess.Popen([*PROGRAM, "-u", real_server.url, "cat", "-f", topic.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout is not None and program.stderr is not None
+        assert program.stdout.readline()
+        assert program.poll() is None
+        program.stdout.close()
+        try:
+            assert (program.wait(5), program.stderr.read()) == (0, b"")
+        finally:
+            program.kill()
+
+
+@pytest.mark.slow
+def test_without_stdout_nothing_is_done_and_one_line_says_why(real_server: RedisServer, topic: Any) -> None:
+    topic.publish("a", x=1)
+    script = f"{' '.join(PROGRAM)} -u {real_server.url} read {topic.name} -g g --burst >&-"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment())
+    assert (done.returncode, done.stderr) == (1, "streamio: stdout is closed: give it a place to go, /dev/null say\n")
+    assert topic.groups() == []
+
+
+@pytest.mark.slow
 def test_a_failed_check_is_told_by_its_code_also_into_a_closed_pipe_or_a_full_disk(real_server: RedisServer, topic: Any) -> None:
     topic.publish("a", x=1)
     topic.group("g").create("0")
