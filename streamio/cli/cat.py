@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -12,6 +11,7 @@ import click
 
 from .ending import Failure, leave_when_nobody_reads
 from .entries import FORMAT_HELP, Printer, printer
+from .lasting import lasting
 from .names import TOPIC
 from .output import note
 from .positions import POSITION, RANGE, Place, Span
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 TEN = Place("-10", "last", 10)
 START = Place("start", "start")
 END = Place("end", "end")
-FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds until a lost connection is tried again
 
 
 class Wanted:
@@ -119,23 +118,5 @@ def history(topic: Topic[Any], span: Span, reverse: bool, count: int | None) -> 
 
 
 def followed(topic: Topic[Any], start: Place) -> Iterator[Message[Any]]:
-    """What is in the stream from `start` on, then what is added, for ever: one reading, so that nothing comes twice or is left out.
-
-    Where the connection breaks meanwhile, it goes on behind the last entry that came.
-    """
-    from redis import ConnectionError, TimeoutError
-
-    place = start.above(topic)
-    if place == "$":
-        place = topic.info().last_generated_id
-    wait = FIRST_WAIT
-    while True:
-        try:
-            for message in topic.tail(place):
-                place, wait = message.id, FIRST_WAIT
-                yield message
-        except (ConnectionError, TimeoutError) as error:
-            if wait == FIRST_WAIT:
-                note(f"the connection is lost, trying again: {error}")
-            time.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
+    """What is in the stream from `start` on, then what is added."""
+    return lasting(topic, topic.tail, start.above(topic), lambda message: message.id)

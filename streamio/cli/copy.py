@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ from ..ids import Position, after, split
 from ..topic import Topic
 from .ending import Failure, masked
 from .exact import NEW_ID, Row, Writer, counted, history, tail
+from .lasting import lasting
 from .names import TOPIC
 from .output import note, progress
 from .positions import POSITION, Place
@@ -86,12 +89,16 @@ class Copying:
     def run(self, begin: Place | None, end: Place, follow: bool) -> None:
         """Copy, and show how far it is."""
         above = self.last if begin is None else begin.above(self.source) if follow else None
-        pages = tail(self.source, above or "0") if follow else history(self.source, self.first(begin), end.last(self.source))
+        pages = self.followed(above or "0") if follow else history(self.source, self.first(begin), end.last(self.source))
         total = float(self.source.length()) if begin is START and end is END and not follow else None
         with progress(f"copying {self.source.name} to {self.target.name}", total) as advance:
             for rows in pages:
                 self.add(rows)
                 advance(len(rows))
+
+    def followed(self, above: Position) -> Iterator[list[Row]]:
+        """What is above this position, then what is added, page by page."""
+        return lasting(self.source, partial(tail, self.source), above, lambda rows: rows[-1].id if rows else None)
 
     def first(self, begin: Place | None) -> Position:
         """The first entry to copy."""

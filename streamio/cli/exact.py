@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
+from redis.exceptions import ConnectionError, TimeoutError
+
 from ..effects import Exchange, Words
 from ..errors import PublishStopped, PublishUncertain
 from ..ids import ID, Position, split
@@ -80,6 +82,8 @@ class Writer:
         except PublishUncertain as error:
             where = before(rows[error.index - known])
             raise Failure(f"{where}sent, but no reply came ({error.__cause__}): it may be written or not; {self.told(done[known:])}") from error
+        except (ConnectionError, TimeoutError) as error:  # (nothing of the rest was sent)
+            raise Failure(f"{before(rows[len(done) - known])}{error}; {self.told(done[known:])}") from error
         finally:
             self.count += len(done) - known
             self.last = rows[0].id if self.last is None and rows and ID.fullmatch(rows[0].id) else self.last

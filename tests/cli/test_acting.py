@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from streamio import Topic
+from streamio import Topic, from_url
 from streamio.cli.exact import Pace, Row
 
+from ..servers import RedisServer
 from .terminal import PROGRAM, on_terminal, process
 from .waiting import until
 
@@ -448,6 +449,46 @@ def test_a_copy_follows_until_ctrl_c(real_server: Any, raw: Any, name: str) -> N
         assert copying.stderr is not None and copying.wait(10) == 130
         assert f"5 entries copied, up to {raw.xrevrange(name)[0][0].decode()}" in copying.stderr.read().decode()
     assert raw.xrange(name) == raw.xrange(f"{name}-copy")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(30)
+def test_a_copy_that_follows_goes_on_when_its_server_comes_back(name: str, raw: Any, real_server: Any) -> None:
+    server = RedisServer("appendonly yes").start()
+    words = [*PROGRAM, "-u", server.url, "copy", name, name, "-f", "--url-to", real_server.url]
+    try:
+        with from_url(server.url) as client, subprocess.Popen(words, stderr=subprocess.PIPE) as copying:
+            client.xadd(name, {"n": 1})
+            until(lambda: raw.xlen(name) == 1)
+            server.stop()
+            assert copying.stderr is not None and b"the connection is lost, trying again" in copying.stderr.readline()
+            server.start()
+            client.xadd(name, {"n": 2})
+            until(lambda: raw.xlen(name) == 2)
+            copying.send_signal(signal.SIGINT)
+            assert copying.wait(10) == 130
+            assert client.xrange(name) == raw.xrange(name)
+    finally:
+        server.remove()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(30)
+def test_adding_tells_what_was_added_when_the_server_is_gone(name: str) -> None:
+    server = RedisServer("appendonly yes").start()
+    words = [*PROGRAM, "-u", server.url, "add", name, "--lines", "n", "-q", "--rate", "10/s"]
+    try:
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as adding, from_url(server.url) as client:
+            assert adding.stdin is not None and adding.stderr is not None
+            adding.stdin.write(b"1\n")
+            adding.stdin.flush()
+            until(lambda: client.xlen(name) == 1)
+            server.stop()
+            adding.stdin.write(b"2\n")
+            adding.stdin.close()
+            assert (adding.wait(20), adding.stderr.read().decode().strip().endswith("1 entry added")) == (1, True)
+    finally:
+        server.remove()
 
 
 # -- bench ------------------------------------------------------------------------------------------------------------------------------------
