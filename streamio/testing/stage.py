@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Never, Self, cast
 
 from ..codec import AnyCodec
 from ..colour import Asyncio, Blocking, C, Coloured, operation
@@ -243,6 +243,14 @@ class Acting(Harming, Coloured[C]):
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self.close(None if error is None else False)
+
+    if not TYPE_CHECKING:  # (type checkers refuse it by themselves)
+
+        async def __aenter__(self) -> Never:
+            raise TypeError(f"a stage is there at once, in asyncio too: write `with {type(self).__name__}()` instead of `async with`")
+
+        async def __aexit__(self, *error: object) -> None:
+            """Never reached."""
 
 
 class Stage(Acting[Blocking]):

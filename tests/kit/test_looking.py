@@ -13,7 +13,7 @@ import unittest
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import fakeredis
 import pytest
@@ -136,6 +136,9 @@ async def test_wrong_use_is_refused(k: Kit) -> None:
     for who, error in ((elsewhere, "not on this stage"), (5, "can play, not 5")):
         with pytest.raises((TypeError, ValueError), match=error):
             await k.do(stage.play(who))
+    with pytest.raises(TypeError, match=r"write `with (Async)?Stage\(\)` instead of `async with`"):
+        async with cast("Any", type(stage)()):
+            pass
     with pytest.raises(ValueError, match="publish to the one you mean"):
         await k.do(stage.play(several, order(1)))
     with pytest.raises(ValueError, match="seconds must be a finite number"):
