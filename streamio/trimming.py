@@ -17,11 +17,10 @@ local floor, holder
 for _, raw in ipairs(redis.call('XINFO', 'GROUPS', key)) do
   local group = by_name(raw)
   if not ignored[group['name']] then
-    local oldest = redis.call('XPENDING', key, group['name'])[2]
-    if not oldest then
-      local time, sequence = parts(group['last-delivered-id'])
-      oldest = #sequence < 16 and time .. '-' .. string.format('%d', sequence + 1) or time .. '-' .. sequence
-    end
+    local time, sequence = parts(group['last-delivered-id'])
+    local oldest = #sequence < 16 and time .. '-' .. string.format('%d', sequence + 1) or time .. '-' .. sequence
+    local pending = redis.call('XPENDING', key, group['name'])[2]
+    if pending and less(pending, oldest) then oldest = pending end  -- (of a group that was moved back, pending entries lie above what it reads next)
     if not floor or less(oldest, floor) then floor, holder = oldest, group['name'] end
   end
 end

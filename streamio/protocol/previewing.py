@@ -128,5 +128,5 @@ def floor_of(topic: str, groups: list[Facts]) -> Exchange[str]:
     needed = []
     for facts in groups:
         oldest = yield from call(exactly(xpending(topic, facts["name"], 0.0, FIRST, LAST, 1)))
-        needed.append(oldest[0].id if oldest else after(facts["last-delivered-id"]))
+        needed += [each.id for each in oldest] + [after(facts["last-delivered-id"])]
     return min(needed, key=split, default="0-0")

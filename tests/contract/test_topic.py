@@ -353,6 +353,19 @@ async def read(w: World, topic: Any, group: str, count: int, acked: int = 0) -> 
         w.raw.xack(topic.name, group, *[entry_id for entry_id, _ in found[:acked]]) if acked else None
 
 
+async def test_trimming_what_is_acknowledged_keeps_what_a_group_that_was_moved_back_reads_again(w: World) -> None:
+    group = w.group()
+    topic = group.topic
+    ids = await w.do(topic.publish_many(("a", {"n": n}) for n in range(10)))
+    w.raw.xgroup_create(topic.name, group.name, "0")
+    w.raw.xreadgroup(group.name, "reader", {topic.name: ">"})
+    w.raw.xack(topic.name, group.name, *ids[:9])
+    await w.do(group.seek(ids[2]))
+    assert (await w.do(topic.preview_trim(acked=True, exact=True))).entries == 3
+    assert (await w.do(topic.trim(acked=True, exact=True))).removed == 3
+    assert [entry_id for entry_id, _ in w.raw.xrange(topic.name)] == ids[3:]
+
+
 async def test_trimming_what_is_acknowledged_removes_nothing_without_a_group(w: World) -> None:
     topic, _ = await filled(w)
     result = await w.do(topic.trim(acked=True, exact=True))
