@@ -13,7 +13,7 @@ import unittest
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import fakeredis
 import pytest
@@ -137,7 +137,7 @@ async def test_wrong_use_is_refused(k: Kit) -> None:
         with pytest.raises((TypeError, ValueError), match=error):
             await k.do(stage.play(who))
     with pytest.raises(TypeError, match=r"write `with (Async)?Stage\(\)` instead of `async with`"):
-        async with cast("Any", type(stage)()):
+        async with type(stage)():
             pass
     with pytest.raises(ValueError, match="publish to the one you mean"):
         await k.do(stage.play(several, order(1)))
