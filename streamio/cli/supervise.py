@@ -82,6 +82,13 @@ class Worker:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         log.warning("worker %d ended %s: it is started again%s", self.place, how, f" in {wait:g} s" if wait else "")
 
+    def replace(self) -> None:
+        """Let the process end in order, and another one start. One that was told so already is not told again: that would abandon its handlers."""
+        self.deaths, self.again_at, self.finished = 0, 0.0, False
+        if self.process is not None and not self.replaced:
+            self.replaced = True
+            self.send(signal.SIGTERM)
+
     def send(self, number: int) -> None:
         """Send a signal to the process, where there is one."""
         if self.process is not None and self.process.poll() is None:
@@ -159,7 +166,8 @@ class Supervisor:
         """Hand the signal on, once for each that came."""
         self.sent += 1
         for worker in self.workers:
-            worker.send(signal.SIGTERM)
+            if self.sent > 1 or not worker.replaced:
+                worker.send(signal.SIGTERM)
         if self.sent > 1:
             self.kill_at = time.monotonic() + AFTER_ABANDONING
         elif self.patience is not None:
@@ -182,9 +190,7 @@ class Supervisor:
         if changed:
             log.info("%s changed: the workers are started again", changed[0])
             for worker in self.workers:
-                worker.deaths, worker.again_at, worker.finished = 0, 0.0, False
-                worker.replaced = worker.process is not None
-                worker.send(signal.SIGTERM)
+                worker.replace()
 
     def end(self) -> None:
         """Leave no process behind, whatever happened."""
@@ -197,8 +203,16 @@ class Supervisor:
 
 
 def modified() -> dict[Path, float]:
-    """When each Python file in the current folder was changed."""
-    return {path: path.stat().st_mtime for path in python_files(Path.cwd()) if path.exists()}
+    """When each Python file in the current folder was changed; 0 of what cannot be looked at, as a file that went meanwhile."""
+    return {path: changed_at(path) for path in python_files(Path.cwd())}
+
+
+def changed_at(path: Path) -> float:
+    """When the file was changed."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def python_files(folder: Path) -> Iterator[Path]:
