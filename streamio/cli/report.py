@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..keys import WAITING
 from .ending import CheckFailed, Failure
 from .looking import COLUMNS, Trends, remarks, rows
 from .names import TOPIC
@@ -20,6 +21,7 @@ from .shown import age
 
 if TYPE_CHECKING:
     from ..observing import Observer, Sample
+    from ..reports import PendingEntry
 
 APART = 0.5  # seconds between the two looks that rates come from, where the report is told once
 MOST = 1000
@@ -151,5 +153,11 @@ class Checks:
 
     def idle_of(self, row: dict[str, Any]) -> float | None:
         """How long an entry is idle that is so for longer than allowed, the one with the lowest id; None where none is."""
-        found = self.session.topic(row["topic"]).group(row["group"]).pending(idle=self.idle or 0, count=MOST)
-        return next((each.idle for each in found if each.idle > (self.idle or 0)), None)
+        group = self.session.topic(row["topic"]).group(row["group"])
+        found = (left_alone(each, group.lease) for each in group.pending(idle=self.idle or 0, count=MOST))
+        return next((idle for idle in found if idle > (self.idle or 0)), None)
+
+
+def left_alone(entry: PendingEntry, lease: float) -> float:
+    """For how long nobody cared for the entry. One that waits is idle by the lease when it is due (where members keep to another lease: by that)."""
+    return max(0.0, entry.idle - lease) if entry.consumer == WAITING and not entry.free else entry.idle

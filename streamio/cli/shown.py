@@ -17,7 +17,7 @@ def age(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s"
     size, unit = next(each for each in UNITS if seconds >= each[0])
-    return f"{seconds / size:.1f}{unit}" if seconds / size < 9.95 and unit != "m" else f"{seconds / size:.0f}{unit}"
+    return f"{seconds / size:.1f}".removesuffix(".0") + unit if seconds / size < 9.95 else f"{seconds / size:.0f}{unit}"
 
 
 def age_of(entry_id: str | None, now: float | None = None) -> float | None:

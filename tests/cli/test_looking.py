@@ -300,7 +300,7 @@ def test_report_tells_of_topics_without_groups_and_of_patterns(run: Run, topic: 
         (("--fail-pending", "2"), 0, ""),
         (("--fail-pending", "1"), 2, "2 pending, at most 1 allowed"),
         (("--fail-idle", "5m"), 0, ""),
-        (("--fail-idle", "90s"), 2, "pending and idle for 2m, at most 2m allowed"),
+        (("--fail-idle", "90s"), 2, "pending and idle for 1.7m, at most 1.5m allowed"),
         (("--fail-lag", "0", "--fail-pending", "0"), 2, "lag 3, at most 0 allowed"),
         (("-i", "10ms", "--fail-lag", "0"), 2, "lag 3"),
     ],
@@ -311,6 +311,15 @@ def test_report_fails_on_limits(words: tuple[str, ...], code: int, says: str, ru
     found = run("report", topic.name, *words)
     assert found.code == code
     assert says in found.err
+
+
+def test_what_was_given_back_just_now_is_not_idle(run: Run, topic: Any) -> None:
+    filled(topic, 1)
+    group = topic.group("billing")
+    with group.member() as member:
+        member.read()[0].nack()
+    assert group.info().waiting == 1
+    assert run("report", topic.name, "--fail-idle", "10s").code == 0
 
 
 def test_a_lag_that_the_server_does_not_tell_is_counted(run: Run, topic: Any) -> None:
@@ -513,7 +522,7 @@ def test_doctor_changes_nothing(real_server: RedisServer, run: Run, topic: Any) 
 @pytest.mark.parametrize(
     ("show", "value", "text"),
     [
-        (age, None, "-"), (age, 0.25, "250ms"), (age, 4.23, "4.2s"), (age, 59.9, "60s"), (age, 300, "5m"), (age, 7200, "2.0h"),
+        (age, None, "-"), (age, 0.25, "250ms"), (age, 4.23, "4.2s"), (age, 59.9, "60s"), (age, 300, "5m"), (age, 7200, "2h"),
         (age, 86400 * 12, "12d"),
         (memory, 999, "999 B"), (memory, 1536, "1.5 kB"), (memory, 250_000_000, "250 MB"), (memory, 5e12, "5000 GB"), (memory, None, "-"),
         (rate, 0.0, "0/s"), (rate, 1.25, "1.2/s"), (rate, 1234.5, "1234/s"), (rate, None, "-"),
