@@ -58,7 +58,7 @@ class Printer:
 def printer(session: Session, *, format: str | None = None, as_envelope: bool = False, meta_only: bool = False, each: bool = False) -> Printer:
     """What prints entries as the options say: a format, `-J`, else the session's output."""
     if format is not None:
-        parts = parsed_format(format)
+        parts = parsed_format(format, harmless if sys.stdout.isatty() else bytes)
         return Printer(lambda message, _: b"".join(part(message) for part in parts), each=each)
     kind = "jsonl" if as_envelope else session.entry_output
     if kind == "raw":
@@ -123,17 +123,17 @@ def word(value: bytes) -> str:
 # -- formats ------------------------------------------------------------------------------------------------------------------------
 
 
-def parsed_format(format: str) -> Sequence[Part]:
-    """What makes the pieces of an entry's bytes. A UsageError where the format has a place that means nothing."""
+def parsed_format(format: str, shown: Callable[[bytes], bytes]) -> Sequence[Part]:
+    """What makes the pieces of an entry's bytes, its values as they are `shown`. A UsageError where the format has a place that means nothing."""
     parts: list[Part] = []
     done = 0
     for found in PLACE.finditer(format):
-        parts += [fixed(format[done : found.start()].encode(errors="surrogateescape")), part(found)]
+        parts += [fixed(format[done : found.start()].encode(errors="surrogateescape")), part(found, shown)]
         done = found.end()
     return [*parts, fixed(format[done:].encode(errors="surrogateescape"))]
 
 
-def part(found: re.Match[str]) -> Part:
+def part(found: re.Match[str], shown: Callable[[bytes], bytes]) -> Part:
     """What makes the bytes of one place."""
     if found["escape"]:
         return fixed(ESCAPES[found["escape"]])
@@ -141,11 +141,17 @@ def part(found: re.Match[str]) -> Part:
         return fixed(b"%")
     if found["of"]:
         name = found["name"].encode(errors="surrogateescape")
-        return (lambda message: value_of(message, name)) if found["of"] == "f" else (lambda message: header_of(message, name))
+        of = value_of if found["of"] == "f" else header_of
+        return lambda message: shown(of(message, name))
     known = SIGNS.get(found["sign"] or "")
     if known is None:
         raise click.UsageError(f"--format: {found[0]!r} means nothing; there are {FORMAT_HELP}")
-    return known
+    return lambda message: shown(known(message))
+
+
+def harmless(value: bytes) -> bytes:
+    """The value for a terminal, which nothing in it steers."""
+    return visible(value.decode(errors="backslashreplace")).encode()
 
 
 def fixed(value: bytes) -> Part:

@@ -115,6 +115,15 @@ def test_cat_prints_by_a_format_of_ones_own(format: str, printed: bytes, run: Ru
     assert run("cat", topic.name, "--format", format).raw == printed
 
 
+@pytest.mark.slow
+def test_what_a_format_prints_steers_no_terminal(real_server: RedisServer, topic: Any) -> None:
+    topic.publish("\x1b[31mred", n="\x1b]0;title\x07", headers={"h": "\x1b[2J"})
+    with on_terminal("cat", topic.name, "--format", r"%T %f{n} %h{h} %d\n", REDIS_URL=real_server.url) as terminal:
+        assert terminal.end() == 0
+    assert "red" in terminal.shown and "title" in terminal.shown
+    assert not set("\x1b\x07") & set(terminal.shown)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -37,8 +37,16 @@ function poisoned(state) {
   return `${said.join(", ") || "No order is spoiled"}. The handler ${mended ? "understands commas." : "does not understand commas."}`;
 }
 
+/** Whether each of the story's buttons has something to do. */
+function useful({ groups }) {
+  const of = (group, name) => groups[group].find((each) => each.name === name);
+  const [a, c, d] = [of("notifications", "worker-a"), of("analytics", "worker-c"), of("notifications", "worker-d")];
+  return { crash: a?.alive && !a.crash_queued, pause: c && !c.paused, resume: c?.paused, add: !d, remove: d };
+}
+
 function look(state) {
   const { demo } = state;
+  for (const [name, use] of Object.entries(useful(demo))) setAttribute(document.querySelector(`#demo [data-story=${name}]`), "disabled", use ? null : "");
   const a = demo.groups.notifications.find((each) => each.name === "worker-a");
   const down = a && !a.alive ? a : Object.values(demo.groups).flat().find((each) => !each.alive && each.left) ?? a;
   fill(byId("demo"), {
