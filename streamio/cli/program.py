@@ -11,7 +11,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from .ending import exit_code_for, flush, quiet_on_closed_pipe, refuse_closed_output, tell
+from ..errors import Abandoned
+from .ending import FAILED, Failure, exit_code_for, flush, quiet_on_closed_pipe, refuse_closed_output, tell
 from .session import OUTPUTS, Session
 from .table import ALIASES, COMMANDS
 
@@ -147,6 +148,9 @@ def run(words: list[str]) -> int:
     except Exception as error:
         tell(error, session.verbose)
         return exit_code_for(error)
+    except Abandoned as error:  # by a second signal
+        tell(Failure(str(error)), session.verbose)
+        return FAILED
     finally:
         session.close()
         flush()

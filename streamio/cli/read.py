@@ -30,6 +30,9 @@ LEASE = 30.0  # seconds: the library's own
 Handle = Callable[[Message[Any]], None]
 
 
+NOT_RUN = (126, 127)  # the shell's exit codes where a command cannot be run, or is not there
+
+
 class CommandFailed(Exception):
     """The command of --exec ended with another code than 0, or by a signal."""
 
@@ -43,8 +46,9 @@ class CommandFailed(Exception):
 @click.option("--no-ack", is_flag=True, help="Acknowledge nothing: what was read is given back at the end, and delivered again.")
 @click.option("--from", "begin", type=POSITION, metavar="POS", help="Where a new group begins: start (the default), end, or any position.")
 @click.option(
-    "--exec", "command", metavar="CMD", help="Run this for each entry, its line of JSON on stdin. Exit code 0: acknowledged, else tried again."
-)
+    "--exec", "command", metavar="CMD", help="Run this for each entry, its line of JSON on stdin. Exit code 0: acknowledged, else tried again. 126 "
+    "and 127, by which a shell tells that there is no such command, end the reading.",
+)  # fmt: skip
 @click.option("--claim", type=DURATION, metavar="TIME", help="Take over what is pending elsewhere, untouched for so long. Default: 30s.")
 @click.option("--format", help=f"What to print of an entry: {FORMAT_HELP}")
 @click.option("-J", "--envelope", is_flag=True, help="A line of JSON for each, as `cat -J` (and -o jsonl).")
@@ -153,6 +157,9 @@ class Execution:
         if code == 0:
             message.ack()
             return
+        if code in NOT_RUN:
+            self.member._hand.park(message, 0.0, message.before)  # as if it had not been read: it is not the entry's fault
+            raise Failure(f"--exec: the shell cannot run {self.command!r} (exit code {code})")
         self.failures += 1
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
         told = self.becomes(message, CommandFailed(f"{self.command}: {how}"))

@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from ..errors import Abandoned
 from . import INTERRUPTED
-from .ending import Failure, tell
+from .ending import tell
 from .loading import NotLoaded, Wish, load
 from .positions import DURATION
 from .running import Crew, log, run_here
@@ -61,8 +60,6 @@ def run(session: Session, /, target: str, count: int, reload_: bool, place: int 
             raise
         tell(error, session.verbose)
         raise click.exceptions.Exit(LOAD_FAILED) from error
-    except Abandoned as error:
-        raise Failure(str(error)) from error
     if number == signal.SIGINT:
         raise click.exceptions.Exit(INTERRUPTED)
 

@@ -185,6 +185,27 @@ def test_a_command_that_succeeds_acknowledges_and_one_that_fails_does_not(run: A
     assert owners(raw, name) == {ids[1]: "~waiting"}
 
 
+def test_a_command_that_is_not_there_ends_the_reading_and_costs_no_entry_a_try(run: Any, raw: Any, name: str) -> None:
+    ids = filled(raw, name, 3)
+    done = run("read", name, "-g", "g", "--exec", "no-such-command 2> /dev/null")
+    assert done.code == 1 and "the shell cannot run 'no-such-command" in done.err
+    assert [(row["message_id"].decode(), row["times_delivered"]) for row in raw.xpending_range(name, "g", "-", "+", 9)] == [(ids[0], 0)]
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_a_reader_whose_command_hangs(real_server: Any, raw: Any, name: str) -> None:
+    ids = filled(raw, name, 2)
+    words = ["-u", real_server.url, "read", name, "-g", "g", "-c", "me", "--exec", "echo begun; exec sleep 60"]
+    with subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)  # (two at once would be one)
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate(timeout=15)[1].decode()
+    assert process.returncode == 1 and err == "streamio: abandoned: what was in hand stays pending until its lease ends\n"
+    assert owners(raw, name) == {ids[0]: "me"}
+
+
 def test_what_others_left_is_taken_over_after_the_time_given(run: Any, raw: Any, name: str) -> None:
     filled(raw, name)
     ids = taken(raw, name, "gone", idle=5000)
