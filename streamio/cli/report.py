@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..keys import WAITING
-from .ending import CheckFailed, Failure
+from .ending import CheckFailed, Failure, sentence
 from .looking import COLUMNS, Trends, remarks, rows
 from .names import TOPIC
 from .output import as_json, console, drawn, emit, line, note, table
@@ -81,11 +81,21 @@ def told(sample: Sample, found: Rows) -> None:
 
 
 def looks(observer: Observer[Any], interval: float, count: int | None) -> Iterator[Sample]:
-    """A sample now, and after each interval."""
-    due = time.monotonic()
+    """A sample now, and after each interval. A server that goes away later is waited for, and that is said once."""
+    from redis import ConnectionError, TimeoutError
+
+    due, seen, away = time.monotonic(), False, False
     for _ in islice(counted(), count):
         time.sleep(max(0.0, due - time.monotonic()))
-        yield observer.look()
+        try:
+            yield observer.look()
+            seen, away = True, False
+        except (ConnectionError, TimeoutError) as error:
+            if not seen:
+                raise
+            if not away:
+                note(f"waiting for the server: {sentence(error)}")
+            away = True
         due = max(due + interval, time.monotonic())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -62,11 +62,7 @@ def told(facts: TrimPreview, exact: bool) -> None:
 
 
 def unacknowledged(facts: TrimPreview) -> str:
-    """How many of them somebody still needs, in words."""
-    worst = max(map(total, (facts.pending, facts.undelivered)))
-    return f", {total(facts.pending)} of them pending and {total(facts.undelivered)} not delivered yet, in all groups" if worst else ""
-
-
-def total(numbers: Mapping[str, int]) -> int:
-    """Their sum."""
-    return sum(numbers.values())
+    """How many of them the group that needs most of them has not acknowledged yet, in words."""
+    needs = {group: facts.pending.get(group, 0) + facts.undelivered.get(group, 0) for group in facts.pending.keys() | facts.undelivered.keys()}
+    group = max(needs, key=needs.__getitem__, default=None)
+    return f", {needs[group]} of which group {group!r} has not acknowledged" if group is not None and needs[group] else ""

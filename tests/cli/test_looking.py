@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from redis import ConnectionError
 
 from streamio import from_url
 from streamio.cli.looking import Trends
@@ -329,6 +330,19 @@ def test_what_was_given_back_just_now_is_not_idle(run: Run, topic: Any) -> None:
         member.read()[0].nack()
     assert group.info().waiting == 1
     assert run("report", topic.name, "--fail-idle", "10s").code == 0
+
+
+def test_a_report_that_goes_on_waits_for_a_server_that_is_away(run: Run, topic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(topic, 1)
+    look, answers = vars(Observer)["look"], iter([True, False, False, True])
+    monkeypatch.setattr(Observer, "look", lambda self: look.__get__(self)() if next(answers) else away())
+    found = run("report", topic.name, "-i", "1ms", "-n", "4")
+    assert (found.code, len(found.entries)) == (0, 2)
+    assert found.err.count("waiting for the server: ") == 1
+
+
+def away() -> None:
+    raise ConnectionError("the server is away")
 
 
 def test_a_lag_that_the_server_does_not_tell_is_counted(run: Run, topic: Any) -> None:
