@@ -91,6 +91,6 @@ def ready(crew: Crew, place: int | None, host: str, health: int | None, metrics:
     """All is loaded: tell the supervisor, serve what is to be served, and say who runs."""
     accompany(crew, host, health, metrics)
     if place is not None:
-        watch_supervisor()
+        watch_supervisor(crew.patience)
     for member in crew.members:
         log.info("member %s reads %s", member.id, ", ".join(f"group {each.name} of topic {each.topic.name}" for each in member.groups))

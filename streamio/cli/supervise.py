@@ -222,8 +222,9 @@ def python_files(folder: Path) -> Iterator[Path]:
         yield from (Path(here, name) for name in files if name.endswith(".py"))
 
 
-def watch_supervisor() -> None:
-    """Say that the code is loaded, and end as by SIGTERM when the supervisor is gone. stdin becomes empty, for what handlers start."""
+def watch_supervisor(patience: float) -> None:
+    """Say that the code is loaded, and end as by SIGTERM when the supervisor is gone, for good where that does not end it in `patience` seconds and
+    some more. stdin becomes empty, for what handlers start."""
     line = os.dup(0)
     with open(os.devnull, "rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -235,5 +236,7 @@ def watch_supervisor() -> None:
         except ConnectionResetError as error:  # it was killed before it had read the word
             log.debug("the supervisor is gone: %s", error)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(patience + AFTER_ABANDONING)  # (a handler that blocks its loop lets nobody know of a signal)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     Thread(target=wait, name="streamio-supervisor", daemon=True).start()

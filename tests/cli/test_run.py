@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -288,6 +289,23 @@ def test_a_worker_that_was_told_to_end_is_told_again_by_a_second_signal_only(tmp
     process.send_signal.assert_called_once_with(signal.SIGTERM)
     supervisor.stop()
     assert process.send_signal.call_count == 2
+
+
+def test_not_even_one_that_takes_no_signal_outlives_its_supervisor() -> None:
+    deaf = """
+import signal, sys, time
+from streamio.cli import supervise
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+supervise.AFTER_ABANDONING = 0.1
+supervise.watch_supervisor(0.1)
+time.sleep(60)
+"""
+    ours, theirs = socket.socketpair()
+    with ours, subprocess.Popen([sys.executable, "-c", deaf], stdin=theirs.fileno()) as process:
+        theirs.close()
+        assert ours.recv(1) == b"."
+        ours.close()
+        assert process.wait(15) == -signal.SIGKILL
 
 
 def test_only_code_of_the_folder_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
