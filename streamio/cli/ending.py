@@ -92,7 +92,7 @@ def flush() -> None:
 def exit_code_for(error: BaseException) -> int:
     """The exit code that tells of this error."""
     if isinstance(error, click.Abort):
-        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else FAILED
+        return INTERRUPTED if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt) else FAILED
     if isinstance(error, click.UsageError):
         return USAGE
     return error.exit_code if isinstance(error, click.ClickException) else FAILED
