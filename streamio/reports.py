@@ -63,6 +63,7 @@ class ConsumerInfo:
 class PendingEntry:
     """An entry delivered and not acknowledged yet: whose it is (`~waiting`: nobody's), for how long, and how often it was delivered.
 
+    idle   seconds; of one that waits for its next try they begin with the lease less the wait, so that it is due when they are a lease
     free   whether it waits for whoever is free: its consumer left it, or it was given back (`nack`)
     """
 
