@@ -12,12 +12,13 @@ from typing import Any, BinaryIO
 import click
 
 from ..codec import TYPE, headers_of
+from ..json_lines import parsed, placed, with_type
+from ..positions import UNITS, Place, duration
 from .ending import Failure
-from .envelopes import parsed, placed, with_type
 from .exact import BATCH, NEW_ID, Keep, Pace, Row, Writer, counted, flat
 from .names import TOPIC
 from .output import line, note, progress
-from .positions import POSITION, UNITS, Place, Written, duration
+from .positions import POSITION, Written
 from .session import Session, current
 
 CHUNK = 1 << 18

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..positions import Place, Span
 from .ending import Failure, leave_when_nobody_reads
 from .entries import FORMAT_HELP, Printer, printer
 from .lasting import lasting
 from .names import TOPIC
 from .output import note
-from .positions import POSITION, RANGE, Place, Span
+from .positions import POSITION, RANGE
 from .session import Session
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from ..ids import Position, after, split
+from ..positions import Place
 from ..topic import Topic
 from .ending import Failure, masked
 from .exact import NEW_ID, Row, Writer, counted, history, tail
 from .lasting import lasting
 from .names import TOPIC
 from .output import note, progress
-from .positions import POSITION, Place
+from .positions import POSITION
 from .session import Session
 
 START, END = Place("start", "start"), Place("end", "end")

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ..dead_letters import DeadLetter, DeadLetters
+from ..json_lines import envelope, json_line
 from .ending import Failure
 from .entries import word
-from .envelopes import envelope, json_line
 from .exact import BATCH, NEW_ID, Row, Writer, counted, flat
 from .names import GROUP, TOPIC
 from .output import Column, Columns, confirm, emit, line, note, one, progress, visible

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from ..codec import TYPE, Pairs, is_reserved, text
+from ..json_lines import envelope_of, json_line, plain_fields
 from ..message import Message
-from .envelopes import envelope_of, json_line, plain_fields
 from .output import visible
 from .session import Session
 

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from ..errors import GroupInUse
+from ..positions import Place
 from .ending import Failure
 from .exact import counted
 from .names import GROUP, TOPIC
 from .output import confirm, note, one
-from .positions import POSITION, Place
+from .positions import POSITION
 from .session import Session
 
 

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..keys import WAITING
 from .output import Column, Columns, plain, visible
 from .shown import age, number, rate
 
 if TYPE_CHECKING:
     from ..observing import GroupView, Sample, TopicView
+    from ..reports import PendingEntry
 
 STYLES = {"stuck": "bold red", "behind": "yellow", "ok": "green", "idle": "dim", "unknown": "bold red"}
 ARROWS = {"growing": "▲ growing", "shrinking": "▼ shrinking", "steady": "= steady"}
@@ -101,3 +103,8 @@ def remarks(found: Sequence[dict[str, Any]]) -> list[str]:
         for row in found
         if row["state"] not in ("ok", "idle") or row.get("dead")
     ]
+
+
+def left_alone(entry: PendingEntry, lease: float) -> float:
+    """For how long nobody cared for the entry. One that waits is idle by the lease when it is due (where members keep to another lease: by that)."""
+    return max(0.0, entry.idle - lease) if entry.consumer == WAITING and not entry.free else entry.idle

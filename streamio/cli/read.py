@@ -12,15 +12,16 @@ from typing import Any
 
 import click
 
+from ..json_lines import envelope_of, json_line
 from ..message import Message
+from ..positions import Place
 from ..protocol.outcomes import failed, released
 from .ending import Failure, nobody_reads
 from .entries import FORMAT_HELP, Printer, printer
-from .envelopes import envelope_of, json_line
 from .exact import counted
 from .names import CONSUMER, GROUP, TOPIC
 from .output import note
-from .positions import DURATION, POSITION, Place
+from .positions import DURATION, POSITION
 from .session import Session
 from .shown import age
 

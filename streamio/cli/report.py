@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..keys import WAITING
 from .ending import CheckFailed, Failure, sentence
-from .looking import COLUMNS, Trends, remarks, rows
+from .looking import COLUMNS, Trends, left_alone, remarks, rows
 from .names import TOPIC
 from .output import as_json, console, drawn, emit, line, note, table
 from .positions import DURATION
@@ -21,7 +20,6 @@ from .shown import age
 
 if TYPE_CHECKING:
     from ..observing import Observer, Sample
-    from ..reports import PendingEntry
 
 APART = 0.5  # seconds between the two looks that rates come from, where the report is told once
 MOST = 1000
@@ -166,8 +164,3 @@ class Checks:
         group = self.session.topic(row["topic"]).group(row["group"])
         found = (left_alone(each, group.lease) for each in group.pending(idle=self.idle or 0, count=MOST))
         return next((idle for idle in found if idle > (self.idle or 0)), None)
-
-
-def left_alone(entry: PendingEntry, lease: float) -> float:
-    """For how long nobody cared for the entry. One that waits is idle by the lease when it is due (where members keep to another lease: by that)."""
-    return max(0.0, entry.idle - lease) if entry.consumer == WAITING and not entry.free else entry.idle

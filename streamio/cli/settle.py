@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from ..group import ConsumerGroupTopic
 from ..ids import ID
 from .ending import Failure
 from .exact import counted
+from .looking import left_alone
 from .output import confirm, note, one, progress
 from .session import Session
 
@@ -35,7 +37,7 @@ def settle(session: Session, topic: str, group: str, ids: Sequence[str], all_idl
         raise click.UsageError("Give ids (-: those on stdin), or --all-idle TIME.")
     opened = session.topic(topic).group(group)
     opened.info()  # (an error where there is no such group)
-    wanted = ids_given(ids) if all_idle is None else [each.id for each in opened.pending(idle=all_idle)]
+    wanted = ids_given(ids) if all_idle is None else all_left_alone(opened, all_idle)
     if all_idle is not None and wanted:
         confirm(f"{verb} {counted(len(wanted), 'pending entry', 'pending entries')} of group {group!r}, topic {topic!r}?", yes)
     count = in_pages(opened, wanted, act, f"{done} in {topic}")
@@ -44,6 +46,11 @@ def settle(session: Session, topic: str, group: str, ids: Sequence[str], all_idl
         note(f"{len(wanted) - count} of {counted(len(wanted))} not pending (any more)")
     if ids and wanted and not count:
         raise Failure(f"none of these is pending in group {group!r} of topic {topic!r}")
+
+
+def all_left_alone(group: ConsumerGroupTopic[Any, Any], least: float) -> list[str]:
+    """The entries that nobody cared for so long."""
+    return [each.id for each in group.pending(idle=least) if left_alone(each, group.lease) >= least]
 
 
 def in_pages(group: Any, ids: Sequence[str], act: Act, text: str) -> int:

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from ..positions import Place
 from ..reports import TrimPreview
 from .exact import counted
 from .names import GROUP, TOPIC
 from .output import confirm, note, one
-from .positions import DURATION, POSITION, Place
+from .positions import DURATION, POSITION
 from .session import Session
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ..cli.envelopes import json_line
 from ..colour import Asyncio
 from ..dead_letters import letter_of
 from ..group import ConsumerGroupTopic
+from ..json_lines import json_line
 from ..keys import WAITING
 from ..topic import Topic
 from .asking import Asked, query

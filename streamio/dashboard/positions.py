@@ -1,12 +1,12 @@
-"""Positions as the page and the command line write them, in asyncio: `start`, `end`, `+N`, `-N`, an id, `@-10m`, `@2026-11-20T10:00Z`."""
+"""Positions as the page writes them: `start`, `end`, `+N`, `-N`, an id, `@-10m`, `@2026-11-20T10:00Z`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..cli.positions import Place, below, duration, place
 from ..colour import Asyncio
-from ..ids import FIRST, ID, LAST, NEW, Position
+from ..ids import ID, Position
+from ..positions import Place, duration, place
 from ..topic import Topic
 
 MOST = 10_000  # entries that a position counts
@@ -23,59 +23,25 @@ def read(text: str) -> Place:
 
 async def first(topic: Topic[Asyncio, Any], text: str) -> Position:
     """Where to begin to read, itself included; behind `(ID`."""
-    if is_beside(text):
-        return text
-    found = read(text)
-    if found.kind in ("id", "moment"):
-        return known(found)
-    if found.kind == "start":
-        return FIRST
-    entry = None if found.kind == "end" or (not found.at and found.kind == "last") else await nth(topic, found, found.kind == "skip")
-    return entry or (FIRST if found.kind == "last" and found.at else f"({(await topic.info()).last_generated_id}")
+    found: Position = text if is_beside(text) else await read(text).first(topic)
+    return found
 
 
 async def last(topic: Topic[Asyncio, Any], text: str) -> Position:
     """Where to end, itself included; before `(ID`."""
-    if is_beside(text):
-        return text
-    found = read(text)
-    if found.kind in ("id", "moment"):
-        return known(found)
-    if found.kind in ("start", "end"):
-        return FIRST if found.kind == "start" else LAST
-    if not found.at and found.kind == "skip":
-        return FIRST
-    return await nth(topic, found, found.kind == "last") or (LAST if found.kind == "skip" else FIRST)
+    found: Position = text if is_beside(text) else await read(text).last(topic)
+    return found
 
 
 async def above(topic: Topic[Asyncio, Any], text: str) -> Position:
     """The id above which a group is to read, so that the place itself comes first; a moment stays one."""
-    found = read(text)
-    if found.kind in ("start", "end"):
-        return "0" if found.kind == "start" else NEW
-    where = await first(topic, text)
-    if not isinstance(where, str):
-        return where
-    return where[1:] if where.startswith("(") else below(where)
+    found: Position = await read(text).above(topic)
+    return found
 
 
 def is_beside(text: str) -> bool:
     """Whether this is an id that is not meant itself."""
     return text.startswith("(") and ID.fullmatch(text[1:]) is not None
-
-
-def known(found: Place) -> Position:
-    """The id or the moment."""
-    at: Position = found.at
-    return at
-
-
-async def nth(topic: Topic[Asyncio, Any], found: Place, beyond: bool) -> str | None:
-    """The id of the entry so far from the beginning (or the end), or of the one beyond; None where there are fewer."""
-    wanted, seen = found.at + beyond, None
-    async for message in topic.replay(count=wanted, reverse=found.kind == "last"):
-        wanted, seen = wanted - 1, message.id
-    return None if wanted else seen
 
 
 def seconds_of(value: Any, name: str) -> float:

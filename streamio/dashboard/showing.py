@@ -11,9 +11,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..cli.envelopes import envelope
 from ..codec import text
 from ..dead_letters import DeadLetter
+from ..json_lines import envelope
 
 HIDDEN = "•••"
 LONG = 2000  # bytes of a value that a list shows

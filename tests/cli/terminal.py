@@ -76,8 +76,8 @@ def inside(*words: str, input: str | bytes = b"") -> Ended:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a command as a user has it: its output is buffered as Python does by itself."""
-    return {**{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}, **more}
+    """The environment of a command as a user has it: its output is buffered as Python does by itself, its terminal as wide as that is."""
+    return {**{name: value for name, value in os.environ.items() if name not in ("PYTHONUNBUFFERED", "COLUMNS", "LINES")}, **more}
 
 
 def process(*words: str, input: bytes = b"", **more: str) -> Ended:

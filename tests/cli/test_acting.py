@@ -271,6 +271,8 @@ def test_pending_entries_are_settled_by_id(run: Any, raw: Any, name: str) -> Non
     assert [letter["reason"] for letter in run("dead", "ls", name, "g").json] == ["broken"]
     assert run("ack", name, "g", "-", input=f"{ids[3]} c\n{ids[4]}\n").json == {"acknowledged": 2, "not_pending": 0}
     assert run("ack", name, "g", "--all-idle", "20s", "--yes").json["acknowledged"] == 0  # (what waits looks idle on the server)
+    assert run("nack", name, "g", ids[1], "--delay", "5s").code == 0  # the same where it is to wait
+    assert run("ack", name, "g", "--all-idle", "20s", "--yes").json["acknowledged"] == 0
     assert run("ack", name, "g", ids[0]).code == 1
     assert run("ack", name, "g", "x").code == run("ack", name, "g").code == run("ack", name, "g", "1-1", "--all-idle", "1h").code == 64
     assert run("ack", name, "nope", "1-1").code == 1

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from streamio import Topic
-from streamio.cli.positions import DURATION, RANGE, duration, place, span
+from streamio.cli.positions import DURATION, RANGE
+from streamio.positions import duration, place, span
 
 IDS = ["1-0", "1-1", "5-0", "1000-0", "1000-1", "2000-0"]
 

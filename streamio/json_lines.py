@@ -19,9 +19,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from ..codec import REPLY_TO, TYPE, header_pairs, headers_of, text
-from ..ids import ID, published_at
-from ..message import Message
+from .codec import REPLY_TO, TYPE, header_pairs, headers_of, text
+from .ids import ID, published_at
+from .message import Message
 
 Pairs = Sequence[tuple[bytes, bytes]]
 BYTES = "$b64"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamio import Topic, from_url
-from streamio.cli.envelopes import envelope, envelope_of, json_line, parsed
+from streamio.json_lines import envelope, envelope_of, json_line, parsed
 
 PIECES = [
     b"", b"type", b"a", b"type", b"header:reply_to", b"header:", b"header:\xff", b"header:for-group", b"traceparent", b"$b64", b'{"$b64": "AA=="}',
