@@ -143,10 +143,11 @@ class Membership(Emitting[C, D]):
             yield from self._parting()
         except Abandoned:
             raise
-        except BaseException:
-            self._hand.finished = True
+        except BaseException as error:
+            if self._hand.quitting and isinstance(error, asyncio.CancelledError):
+                yield from self._quit()  # abandoned while it was leaving
+            self._hand.finished, self._hand.state = True, "closed" if self._closing else "stopped"
             self._hand.empty(forgets_running=False)
-            self._hand.state = "closed" if self._closing else "stopped"
             self._hand.halt(stopping=self._closing, displaced=False)
             self._free()
             raise

@@ -99,10 +99,6 @@ class Crew:
             loop.add_signal_handler(number, self.note, number)
         try:
             await listen_in_tasks(self.ones)
-        except asyncio.CancelledError as error:
-            if self.abandoned:  # while it was leaving
-                raise Abandoned from error
-            raise
         finally:
             for number in SIGNALS:
                 loop.remove_signal_handler(number)

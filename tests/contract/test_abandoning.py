@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from streamio import Abandoned
+from streamio import Abandoned, membership
 
 from ..world import World
 from .gates import Gate
@@ -76,6 +76,22 @@ async def test_a_loop_of_an_abandoned_member_ends_with_an_error(w: World) -> Non
         await w.next(loop)
     assert [consumer for _, consumer, _ in w.pending(member.group)] == ["m"] * 3
     del loop
+
+
+@pytest.mark.parametrize("w", ["asyncio-embedded", "asyncio-real"], indirect=True)
+async def test_a_member_that_is_abandoned_while_it_leaves_says_so(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(hand: Any) -> Any:
+        member.abandon()
+        yield from leaving(hand)
+
+    member, leaving = w.member(), membership.leaving
+    member.on("a", print)
+    future = w.start(member.connect_and_listen)
+    await w.until(lambda: member._hand.state == "listening")
+    monkeypatch.setattr(membership, "leaving", late)
+    member.stop()
+    with pytest.raises(Abandoned):
+        await asyncio.wait_for(future, 5)
 
 
 async def test_abandoning_what_has_not_begun_or_has_ended_does_nothing(w: World) -> None:
