@@ -34,8 +34,7 @@ def numbers(messages) -> list[int]:
 
 async def published(w: World, topic, count: int, type: str = "a", start: int = 0) -> list[str]:
     """Entries numbered from `start`; the group is there before the first."""
-    if not w.raw.exists(topic.name):
-        w.raw.xgroup_create(topic.name, "group", "0", mkstream=True)
+    await w.do(topic.group("group").create("0"))
     return await w.do(topic.publish_many([(type, {"n": n}) for n in range(start, start + count)]))
 
 
