@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from streamio import Topic
+from streamio import Topic, positions
 from streamio.cli.positions import DURATION, RANGE
 from streamio.positions import duration, place, span
 
@@ -44,6 +44,14 @@ def read(topic: Any, text: str) -> list[str]:
 )  # fmt: skip
 def test_a_duration_is_read(text: str, seconds: float) -> None:
     assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"), [("+3", IDS[3:]), ("+4", IDS[4:]), ("+99", []), ("-3", IDS[3:]), ("-6", IDS), ("-99", IDS), (":-3", IDS[:3])]
+)
+def test_entries_are_counted_over_pages(text: str, ids: list[str], topic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(positions, "PAGE", 2)
+    assert read(topic, text) == ids
 
 
 @pytest.mark.parametrize("text", ["", "s", "-5s", "5x", "5 s", "1h 30m", "1e5", "nan", "inf", "٣s", "9999999999999d", "5mss"])
