@@ -17,6 +17,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -120,6 +121,11 @@ class Terminal:
             self.shown += found.decode(errors="replace")
             return bool(found)
         return True
+
+    @property
+    def rests(self) -> bool:
+        """Whether the program waits. (A signal that comes in the moment before Python begins to read a line is noticed with the next key only.)"""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
     def press(self, keys: str) -> None:
         """Type these."""

@@ -545,7 +545,7 @@ def test_a_person_is_asked_and_sees_how_far_it_is(real_server: Any, raw: Any, na
     with Topic(name, real_server.url) as topic:
         topic.publish_many(("order", {"n": n}) for n in range(3000))
     with on_terminal("-u", real_server.url, "trim", name, "--maxlen", "10", "--exact") as terminal:
-        terminal.wait("[y/N]")
+        terminal.wait(lambda shown: "[y/N]" in shown.text and shown.rests)
         terminal.press("\x03")
         assert terminal.end() == 130
     with on_terminal("-u", real_server.url, "trim", name, "--maxlen", "10", "--exact") as terminal:
